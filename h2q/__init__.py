@@ -1,0 +1,22 @@
+"""H2Q-Evo: train a small language model on your own text, offline, and talk to it.
+
+The public classes load PyTorch only when they are first used, so that ``import h2q`` and
+``--help`` stay quick.
+"""
+
+import importlib
+
+__version__ = "0.1.0"
+
+_PUBLIC = {
+    "LocalModelTrainer": "h2q.trainer",
+    "SelfEvolutionEngine": "h2q.evolution",
+    "LocalInferenceModel": "h2q.inference",
+}
+__all__ = [*_PUBLIC, "__version__"]
+
+
+def __getattr__(name: str):
+    if name in _PUBLIC:
+        return getattr(importlib.import_module(_PUBLIC[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

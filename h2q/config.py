@@ -1,0 +1,145 @@
+"""Every setting with its meaning, unit and permitted range, and the presets.
+
+A configuration checks itself when it is made: a value of the wrong type or out of range raises
+``SettingError`` with the value in the message, so no other module checks settings again.
+"""
+
+import difflib
+import math
+from dataclasses import dataclass, field, fields
+
+from h2q.errors import SettingError
+
+DEFAULT_DATA_DIR = "data/training_data"
+DEFAULT_KNOWLEDGE_DIR = "data/knowledge_base"
+MODEL_PATH = "h2q_project/h2q_trained_model.pt"
+CHECKPOINT_DIR = "training_checkpoints"
+TRAINING_LOG = "training_log.json"
+EVOLUTION_STATS = "evolution_stats.json"
+
+DEVICES = ("auto", "cpu", "cuda")
+DTYPES = ("auto", "float32", "bfloat16")
+SEED_MAX = 2**31 - 1
+
+
+def _setting(default, minimum, maximum):
+    return field(default=default, metadata={"minimum": minimum, "maximum": maximum})
+
+
+class _Checked:
+    """Checks each field of a dataclass against its type and range."""
+
+    def __post_init__(self):
+        for item in fields(self):
+            value = getattr(self, item.name)
+            numeric = (int, float) if item.type is float else (item.type,)
+            if isinstance(value, bool) or not isinstance(value, numeric):
+                raise SettingError(
+                    "setting.type", name=item.name, value=value, type=item.type.__name__
+                )
+            if "minimum" not in item.metadata:
+                continue
+            minimum, maximum = item.metadata["minimum"], item.metadata["maximum"]
+            if not (math.isfinite(value) and minimum <= value <= maximum):
+                raise SettingError(
+                    "setting.range",
+                    name=item.name,
+                    value=value,
+                    minimum=f"{minimum:g}",
+                    maximum=f"{maximum:g}",
+                )
+
+
+@dataclass(frozen=True)
+class ModelConfig(_Checked):
+    """Dimensions of the Transformer; the defaults are those of the README (模型配置)."""
+
+    vocab_size: int = _setting(256, 256, 256)  # a token is a byte
+    embed_dim: int = _setting(256, 2, 8192)
+    n_heads: int = _setting(8, 1, 256)
+    n_layers: int = _setting(6, 1, 256)
+    context_length: int = _setting(512, 2, 65536)  # bytes the model sees at once
+    feedforward_dim: int = _setting(2048, 1, 65536)
+    dropout: float = _setting(0.1, 0.0, 0.9)
+    rotary_base: float = _setting(10_000.0, 1.0, 1e9)
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.embed_dim % (2 * self.n_heads):
+            raise SettingError(
+                "setting.heads", embed_dim=self.embed_dim, double_heads=2 * self.n_heads
+            )
+
+    @property
+    def head_dim(self) -> int:
+        return self.embed_dim // self.n_heads
+
+
+@dataclass(frozen=True)
+class TrainingConfig(_Checked):
+    """How a model is trained; the defaults are those of the README (训练配置, 训练优化)."""
+
+    epochs: int = _setting(10, 1, 1_000_000)
+    lr: float = _setting(1e-4, 1e-9, 10.0)  # peak learning rate
+    batch_size: int = _setting(8, 1, 65536)  # windows a step
+    seed: int = _setting(42, 0, SEED_MAX)
+    weight_decay: float = _setting(0.01, 0.0, 10.0)
+    clip_norm: float = _setting(1.0, 1e-6, 1e6)  # largest norm of the gradient
+    eval_bytes: int = _setting(65_536, 512, 2**40)  # most held-out bytes read an evaluation
+    save_interval_seconds: float = _setting(180.0, 0.0, 1e9)  # between saves within an epoch
+
+
+@dataclass(frozen=True)
+class SamplingConfig(_Checked):
+    """How a continuation is drawn from the model."""
+
+    temperature: float = _setting(0.8, 0.0, 10.0)  # 0 is greedy
+    max_length: int = _setting(200, 1, 2**40)  # bytes generated at the most
+    seed: int = _setting(42, 0, SEED_MAX)
+
+
+@dataclass(frozen=True)
+class EvolutionConfig(_Checked):
+    """How a model evolves."""
+
+    cycles: int = _setting(3, 1, 1_000_000)
+    generated_bytes: int = _setting(131_072, 1024, 2**40)  # new text a cycle
+    replay_fraction: float = _setting(0.5, 0.0, 0.95)  # share of the user's own text in the mix
+    lr_factor: float = _setting(0.5, 1e-6, 1.0)  # of the champion's peak rate (arXiv 2403.08763)
+    confidence: float = _setting(0.95, 0.5, 0.9999)  # of the interval that decides a promotion
+
+
+@dataclass(frozen=True)
+class Preset:
+    model: ModelConfig
+    training: TrainingConfig
+
+
+PRESETS = {
+    "readme": Preset(ModelConfig(), TrainingConfig()),
+    "tiny": Preset(
+        ModelConfig(embed_dim=128, n_heads=4, n_layers=4, feedforward_dim=768),
+        TrainingConfig(lr=2e-3),
+    ),
+}
+
+
+def nearest(name: str, known) -> str:
+    """The known name most like ``name``, or an empty string."""
+    return next(iter(difflib.get_close_matches(name, known, n=1)), "")
+
+
+def preset(name: str) -> Preset:
+    """The preset of that name; ``SettingError`` lists those there are."""
+    if name not in PRESETS:
+        raise SettingError("setting.choice", name="--preset", value=name, known=", ".join(PRESETS))
+    return PRESETS[name]
+
+
+def from_dict(cls, values: dict):
+    """A configuration of class ``cls`` from a mapping; unknown keys raise ``SettingError``."""
+    known = [item.name for item in fields(cls)]
+    for name in values:
+        if name not in known:
+            raise SettingError("setting.unknown", name=name, nearest=nearest(str(name), known))
+    return cls(**values)

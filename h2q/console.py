@@ -1,0 +1,89 @@
+"""What a person sees: lines, warnings, a progress bar, and nothing that harms a terminal.
+
+Lines go to stdout; progress, warnings and errors go to stderr. Every sentence comes from
+``messages``. A stdout that is full or closed never stops the work.
+"""
+
+import contextlib
+import re
+import sys
+
+from h2q.messages import message
+
+# C0 and C1 controls but tab and newline, and the marks that reorder text on the screen.
+_UNPRINTABLE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]"
+)
+
+
+def printable(text: str) -> str:
+    """``text`` with each character that could act on a terminal shown as ``\\x1b`` or the like."""
+    text = text.replace("\r\n", "\n")
+    return _UNPRINTABLE.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
+
+
+def prepare_streams() -> None:
+    """Lets a terminal of another encoding (GBK) show what it can instead of failing."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, ValueError):
+            stream.reconfigure(errors="replace")
+
+
+class Console:
+    """Where the package's classes report to; ``Console(silent=True)`` swallows all but warnings."""
+
+    def __init__(self, silent: bool = False):
+        self._silent = silent
+        self._bar = None
+
+    def say(self, key: str, **values) -> None:
+        """One message of the catalogue, as a line on stdout."""
+        if not self._silent:
+            self.write(message(key, **values) + "\n")
+
+    def warn(self, key: str, **values) -> None:
+        """One message of the catalogue, as a line on stderr."""
+        with self._above_bar():
+            _emit(sys.stderr, printable(message(key, **values)) + "\n")
+
+    def write(self, text: str) -> None:
+        """Text as it is, made harmless, on stdout at once: a part of a streamed answer."""
+        if not self._silent:
+            with self._above_bar():
+                _emit(sys.stdout, printable(text))
+
+    @contextlib.contextmanager
+    def progress(self, total: int, done: int = 0):
+        """A bar for ``total`` steps on stderr, or nothing where stderr is no terminal.
+
+        Yields a function that is called with the number of steps done since its last call.
+        """
+        if self._silent or not sys.stderr.isatty():
+            yield lambda steps: None
+            return
+        from tqdm import tqdm
+
+        with tqdm(total=total, initial=done, leave=False, dynamic_ncols=True) as self._bar:
+            try:
+                yield self._bar.update
+            finally:
+                bar, self._bar = self._bar, None
+                bar.close()
+
+    @contextlib.contextmanager
+    def _above_bar(self):
+        """Takes the bar off the screen while something is written."""
+        if self._bar is not None:
+            self._bar.clear()
+        yield
+        if self._bar is not None:
+            self._bar.refresh()
+
+
+def _emit(stream, text: str) -> None:
+    try:
+        stream.write(text)
+        stream.flush()
+    except (OSError, ValueError):  # a full disk, a closed pipe: nobody is reading, work goes on
+        with contextlib.suppress(OSError, ValueError):
+            stream.close()

@@ -1,0 +1,162 @@
+"""Files that are never half written, and directories that one process works in at a time.
+
+Does not know what is in a file beyond bytes and JSON.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from h2q.errors import DirectoryInUse, SaveFailed, UnusableInput
+
+LOCK_NAME = ".h2q.lock"
+JSON_LIMIT_BYTES = 256 * 2**20
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+    import msvcrt
+
+
+def write_atomically(path: Path, write: Callable[[BinaryIO], Any]) -> None:
+    """Lets ``write`` fill a temporary file, then renames it to ``path``.
+
+    Order on disk: contents synced, renamed, directory synced. A reader, or a machine that loses
+    power, finds the old file or the new one, never a part. Raises ``SaveFailed`` and leaves the
+    old file as it was.
+    """
+    path = Path(path)
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with os.fdopen(descriptor, "wb") as stream:
+            write(stream)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+        sync_directory(path.parent)
+    except OSError as error:
+        raise SaveFailed("save.failed", path=path, reason=error.strerror or error) from error
+    finally:
+        if temporary is not None:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Writes ``data`` to ``path``, atomically."""
+    write_atomically(path, lambda stream: stream.write(data))
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def sync_directory(directory: Path) -> None:
+    """Makes renames in ``directory`` durable (Windows does that by itself)."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Atomically makes ``target`` the same file as ``source``; a copy where links do not work."""
+    temporary = target.with_name(f".{target.name}.link")
+    try:
+        temporary.unlink(missing_ok=True)
+        try:
+            os.link(source, temporary)
+        except OSError:
+            shutil.copyfile(source, temporary)
+        os.replace(temporary, target)
+        temporary.unlink(missing_ok=True)  # a rename between two links to one file does nothing
+        sync_directory(target.parent)
+    except OSError as error:
+        raise SaveFailed("save.failed", path=target, reason=error.strerror or error) from error
+
+
+def sha256_of_file(path: Path) -> str:
+    """The SHA-256 of a file's bytes, in hexadecimal."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as stream:
+        while chunk := stream.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes ``value`` as indented UTF-8 JSON, atomically; refuses NaN and infinity."""
+    text = json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
+    write_bytes(path, text.encode("utf-8"))
+
+
+def read_json(path: Path) -> Any:
+    """The value in a JSON file; raises ``UnusableInput`` naming the file when it holds none."""
+    try:
+        if os.path.getsize(path) > JSON_LIMIT_BYTES:
+            raise ValueError(f"more than {JSON_LIMIT_BYTES} bytes")
+        return parse_json(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UnusableInput("file.json", path=path, reason=error) from error
+
+
+def parse_json(text: str) -> Any:
+    """``json.loads`` without NaN and infinity; whatever is wrong raises ``ValueError``."""
+
+    def refuse(constant):
+        raise ValueError(f"{constant} is not a number of JSON")
+
+    try:
+        return json.loads(text, parse_constant=refuse)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
+@contextlib.contextmanager
+def locked_directory(directory: Path):
+    """Holds ``directory`` for this process; raises ``DirectoryInUse`` naming the holder.
+
+    The lock belongs to the open file: it is free again as soon as the process ends, however it
+    ends.
+    """
+    directory = Path(directory)
+    path = directory / LOCK_NAME
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        stream = open(path, "a+", encoding="utf-8")  # noqa: SIM115  closed below
+    except OSError as error:
+        raise SaveFailed("save.failed", path=path, reason=error.strerror or error) from error
+    with stream:
+        try:
+            _lock(stream)
+        except OSError as error:
+            stream.seek(0)
+            holder = stream.read(32).strip() or "?"
+            raise DirectoryInUse("directory.in_use", path=directory, holder=holder) from error
+        stream.truncate(0)
+        stream.write(str(os.getpid()))
+        stream.flush()
+        yield
+
+
+def _lock(stream) -> None:
+    if fcntl is not None:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    else:
+        stream.seek(1000)  # past the process number, which others must be able to read
+        msvcrt.locking(stream.fileno(), msvcrt.LK_NBLCK, 1)

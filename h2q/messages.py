@@ -1,0 +1,467 @@
+"""The catalogue: every sentence a person reads, in Chinese and in English.
+
+A sentence is named by a key and filled with ``str.format`` values. The lines that the README
+shows (epoch, batch, evaluation, final block, statistics) keep its format to the letter.
+"""
+
+import os
+
+LANGUAGES = ("zh", "en")
+_language = "zh"
+
+
+def set_language(language: str) -> None:
+    """Chooses the language of all messages from now on: ``zh`` or ``en``."""
+    global _language
+    if language not in LANGUAGES:
+        raise ValueError(f"{language!r} is not one of {LANGUAGES}")
+    _language = language
+
+
+def default_language() -> str:
+    """``H2Q_LANG`` where it names a language we speak, else Chinese."""
+    wanted = os.environ.get("H2Q_LANG", "")
+    return wanted if wanted in LANGUAGES else "zh"
+
+
+def message(key: str, /, **values) -> str:
+    """The sentence named ``key`` in the language in use."""
+    return MESSAGES[key][LANGUAGES.index(_language)].format(**values)
+
+
+MESSAGES: dict[str, tuple[str, str]] = {
+    # Settings and command line
+    "error": ("❌ {error}", "❌ {error}"),
+    "setting.type": (
+        "{name} 的值 {value!r} 类型不对，应为 {type}。",
+        "{name}: {value!r} is of the wrong type, it must be {type}.",
+    ),
+    "setting.range": (
+        "{name} 的值 {value} 超出范围，应在 {minimum} 到 {maximum} 之间。",
+        "{name}: {value} is out of range, it must lie between {minimum} and {maximum}.",
+    ),
+    "setting.heads": (
+        "embed_dim={embed_dim} 必须能被 {double_heads}（注意力头数的两倍）整除。",
+        "embed_dim={embed_dim} must be divisible by {double_heads}, twice the number of heads.",
+    ),
+    "setting.choice": (
+        "{name} 没有 {value!r} 这个选项，可选：{known}。",
+        "{name}: there is no {value!r}; choose one of {known}.",
+    ),
+    "setting.unknown": (
+        "未知的设置 {name!r}，最接近的是 {nearest!r}。",
+        "Unknown setting {name!r}; the nearest known one is {nearest!r}.",
+    ),
+    "usage.flag": (
+        "未知参数 {flag}{hint}；用 --help 查看全部参数。",
+        "Unknown argument {flag}{hint}; --help lists them all.",
+    ),
+    "usage.nearest": ("，您是否想写 {nearest}", ", did you mean {nearest}"),
+    "usage.wrong": ("用法有误：{reason}；用 --help 查看用法。", "Wrong use: {reason}; see --help."),
+    "device.missing": (
+        "这台机器上没有可用的 {device} 设备；请用 --device cpu 或 auto。",
+        "This machine has no usable {device} device; use --device cpu or auto.",
+    ),
+    # Text
+    "corpus.missing": (
+        "找不到 {path}；请检查 --data_dir 或 --eval_dir 给出的路径。",
+        "{path} does not exist; check the path given with --data_dir or --eval_dir.",
+    ),
+    "corpus.unreadable": (
+        "无法读取 {path}：{reason}；请检查权限。",
+        "{path} cannot be read: {reason}; check its permissions.",
+    ),
+    "corpus.empty": (
+        "{path} 中没有 .txt 文件；请把文本放进去，或用 --data_dir 指定别的位置。",
+        "There is no .txt file in {path}; put your text there or name another --data_dir.",
+    ),
+    "corpus.no_text": (
+        "{path} 中没有可用的文本（跳过 {count} 个文件，例如 {first}：{reason}）；"
+        "请换成文本文件，或用 --encoding 指明编码。",
+        "{path} holds no usable text ({count} skipped, for instance {first}: {reason}); "
+        "use text files, or name their --encoding.",
+    ),
+    "corpus.short": (
+        "{path} 只有 {size} 字节文本，至少需要 {needed} 字节；请添加更多文本。",
+        "{path} holds only {size} bytes of text, at least {needed} are needed; add more text.",
+    ),
+    "corpus.encoding": (
+        "{path} 不是 {encoding} 编码（{reason}）；请换一个 --encoding，或去掉它以自动识别。",
+        "{path} is not in {encoding} ({reason}); name another --encoding, or none to detect it.",
+    ),
+    "corpus.codec": (
+        "不认识编码 {encoding!r}；例如可用 utf-8、gb18030、utf-16、big5。",
+        "There is no encoding {encoding!r}; use for instance utf-8, gb18030, utf-16 or big5.",
+    ),
+    "corpus.changed": (
+        "{path} 在训练过程中被修改或删除；请恢复它并用 --resume 继续，或重新开始训练。",
+        "{path} was changed or deleted during training; restore it and go on with --resume, "
+        "or train anew.",
+    ),
+    "skip.empty": ("空文件", "empty"),
+    "skip.special": ("不是普通文件", "not a regular file"),
+    "skip.denied": ("没有读取权限", "permission denied"),
+    "skip.gone": ("文件不存在", "no such file"),
+    "skip.not_text": (
+        "不是可识别编码的文本",
+        "not text in a recognised encoding",
+    ),
+    # Files
+    "file.json": (
+        "{path} 无法使用：{reason}；请修复或移走这个文件。",
+        "{path} cannot be used: {reason}; mend it or move it away.",
+    ),
+    "save.failed": (
+        "无法写入 {path}：{reason}；已有文件保持原样。请检查磁盘空间和权限后再试（--resume）。",
+        "{path} cannot be written: {reason}; existing files are as they were. Check disk space and "
+        "permissions, then try again (--resume).",
+    ),
+    "directory.in_use": (
+        "{path} 正被另一个进程（{holder}）使用；请等它结束，或换一个 --output_dir。",
+        "{path} is in use by another process ({holder}); wait for it or name another --output_dir.",
+    ),
+    "network.blocked": (
+        "已阻止一次网络访问（{event}）：本程序完全离线运行。",
+        "Blocked an attempt to use the network ({event}): this program works offline.",
+    ),
+    "memory.full": (
+        "内存不足；请用更小的 --batch_size 或 --preset tiny，用 --resume 可从上次保存处继续。",
+        "Out of memory; use a smaller --batch_size or --preset tiny; --resume goes on from the "
+        "last save.",
+    ),
+    # Models
+    "model.missing": (
+        "找不到模型 {path}；请先训练：python3 local_training_system.py --mode train",
+        "There is no model at {path}; train one first: "
+        "python3 local_training_system.py --mode train",
+    ),
+    "model.unreadable": (
+        "无法读取 {path}：{reason}；请检查路径和权限。",
+        "{path} cannot be read: {reason}; check path and permissions.",
+    ),
+    "model.damaged": (
+        "{path} 已损坏或不是模型文件；请用备份替换它，或重新训练。",
+        "{path} is damaged or no model file; replace it from a backup or train again.",
+    ),
+    "model.foreign": (
+        "{path} 不是 H2Q-Evo 的这类文件；请指定 h2q_trained_model.pt。",
+        "{path} is not this kind of H2Q-Evo file; name an h2q_trained_model.pt.",
+    ),
+    "model.version": (
+        "{path} 的格式版本 {version!r} 不受支持；请升级程序或重新训练。",
+        "{path} has format version {version!r}, which is not supported; upgrade or train again.",
+    ),
+    "model.config": (
+        "{path} 中的配置无效：{reason}",
+        "{path} holds an unusable configuration: {reason}",
+    ),
+    "model.dimensions": (
+        "{path} 中的权重与它的配置尺寸不符；请指定完整的模型文件，或重新训练。",
+        "The weights in {path} do not have the dimensions of its configuration; name an intact "
+        "model file or train again.",
+    ),
+    "model.not_finite": (
+        "{path} 中的权重 {name} 含有无穷或非数值；请使用更早的检查点或重新训练。",
+        "{path} holds weights that are not finite ({name}); use an older one or train again.",
+    ),
+    "checkpoint.all_damaged": (
+        "{path} 中的检查点全部损坏；请恢复备份，或去掉 --resume 重新开始。",
+        "All checkpoints in {path} are damaged; restore a backup, or train anew without --resume.",
+    ),
+    # Training
+    "train.banner": (
+        "🚀 H2Q-Evo {version} | 设备: {device}（{threads} 线程） | 精度: {dtype} | 种子: {seed}",
+        "🚀 H2Q-Evo {version} | device: {device} ({threads} threads) | precision: {dtype} | "
+        "seed: {seed}",
+    ),
+    "train.sample_text": (
+        "📝 {path} 中没有文本，已创建示例文本；请把您自己的 .txt 文件放到那里，再重新训练。",
+        "📝 There was no text in {path}: sample text was created. Put your own .txt files there "
+        "and train again.",
+    ),
+    "train.corpus": (
+        "📚 文本: {path} | {encodings} | 跳过 {skipped} | 训练 {train:,} 字节 | 评估 {heldout:,} 字节",
+        "📚 Text: {path} | {encodings} | skipped {skipped} | training {train:,} bytes | "
+        "held out {heldout:,} bytes",
+    ),
+    "train.skipped": ("⏭️ 跳过 {path}：{reason}", "⏭️ Skipped {path}: {reason}"),
+    "train.model": (
+        "🧠 模型: {parameters:.2f}M 参数 | 每轮 {batches} 批 | 共 {steps} 步",
+        "🧠 Model: {parameters:.2f}M parameters | {batches} batches an epoch | {steps} steps in all",
+    ),
+    "train.set_aside": (
+        "📦 上一次训练的检查点和日志已移到 {path}。",
+        "📦 Checkpoints and log of the run before were moved to {path}.",
+    ),
+    "train.estimate": (
+        "⏳ 预计还需约 {minutes:.0f} 分钟（Ctrl-C 会保存后停止）",
+        "⏳ About {minutes:.0f} minutes to go (Ctrl-C saves and stops)",
+    ),
+    "train.epoch": (
+        "\n📅 Epoch {epoch}/{epochs}\n----------------------------------------",
+        "\n📅 Epoch {epoch}/{epochs}\n----------------------------------------",
+    ),
+    "train.batch": (
+        "  批次 {batch:3d} | 损失: {loss:.4f} | 困惑度: {perplexity:.2f} | LR: {lr:.6f}",
+        "  Batch {batch:3d} | loss: {loss:.4f} | perplexity: {perplexity:.2f} | LR: {lr:.6f}",
+    ),
+    "train.evaluation": (
+        "📊 评估损失: {loss:.4f} | 困惑度: {perplexity:.2f}",
+        "📊 Held-out loss: {loss:.4f} | perplexity: {perplexity:.2f}",
+    ),
+    "train.epoch_detail": (
+        "   每字节比特: {eval_bits_per_byte:.4f} | 训练损失: {train_loss:.4f} | "
+        "速度: {tokens_per_second:,.0f} 字节/秒",
+        "   bits per byte: {eval_bits_per_byte:.4f} | training loss: {train_loss:.4f} | "
+        "speed: {tokens_per_second:,.0f} bytes/s",
+    ),
+    "train.sample": ("   样本: {text}", "   sample: {text}"),
+    "train.best": (
+        "🏅 第 {epoch} 轮的评估损失最低，模型取自该轮。",
+        "🏅 Epoch {epoch} had the lowest held-out loss; the model is taken from it.",
+    ),
+    "train.done": (
+        "\n🎉 训练完成！\n⏱️ 总训练时间: {seconds:.2f} 秒\n📉 最终损失: {loss:.4f}\n"
+        "🎯 最终困惑度: {perplexity:.2f}",
+        "\n🎉 Training finished!\n⏱️ Total time: {seconds:.2f} s\n📉 Final loss: {loss:.4f}\n"
+        "🎯 Final perplexity: {perplexity:.2f}",
+    ),
+    "train.files": (
+        "💾 模型: {model}\n   检查点: {checkpoints}\n   日志: {log}",
+        "💾 Model: {model}\n   Checkpoints: {checkpoints}\n   Log: {log}",
+    ),
+    "train.next": (
+        "💡 这样小的模型会学到您文本的用词和文风，但不会推理，说的话也不保证属实。接下来：\n"
+        "   python3 local_inference_demo.py --mode demo\n"
+        "   python3 local_inference_demo.py --mode interactive\n"
+        "   python3 local_training_system.py --mode evolve --cycles 3",
+        "💡 So small a model learns the words and the style of your text; it does not reason, and "
+        "what it says need not be true. Next:\n"
+        "   python3 local_inference_demo.py --mode demo\n"
+        "   python3 local_inference_demo.py --mode interactive\n"
+        "   python3 local_training_system.py --mode evolve --cycles 3",
+    ),
+    "train.interrupted": (
+        "已在第 {step} 步停止，进度保存在 {path}。",
+        "Stopped at step {step}; everything is saved in {path}.",
+    ),
+    "train.resume_with": ("   继续训练：{command}", "   To go on: {command}"),
+    "train.killed": (
+        "已立即停止；用 --resume 可从上次保存处继续。",
+        "Stopped at once; --resume goes on from the last save.",
+    ),
+    "train.diverged": (
+        "第 {step} 步的损失或梯度不是有限的数，训练已停止，之前的检查点完好；请用更小的 --lr 重新训练。",
+        "The loss or gradient of step {step} is not finite; training has stopped and earlier "
+        "checkpoints are intact. Train again with a smaller --lr.",
+    ),
+    "resume.from": (
+        "⏯️ 从第 {epoch} 轮第 {batch} 批继续。",
+        "⏯️ Going on from epoch {epoch}, batch {batch}.",
+    ),
+    "resume.none": (
+        "ℹ️ 没有可继续的检查点，从头开始训练。",
+        "ℹ️ There is no checkpoint to go on from; training starts anew.",
+    ),
+    "resume.finished": (
+        "ℹ️ 这次训练已完成全部 {epochs} 轮；用更大的 --epochs 可继续训练。",
+        "ℹ️ This run has done all its {epochs} epochs; a larger --epochs goes on.",
+    ),
+    "resume.damaged": (
+        "⚠️ 检查点 {path} 已损坏，改用更早的检查点。",
+        "⚠️ Checkpoint {path} is damaged; trying an older one.",
+    ),
+    "resume.differs": (
+        "检查点是用 {name}={saved} 训练的，与现在的 {value} 不同；请改回来，或去掉 --resume 重新开始。",
+        "The checkpoint was trained with {name}={saved}, not {value}; change it back, or train "
+        "anew without --resume.",
+    ),
+    "resume.text_changed": (
+        "训练或评估文本与检查点保存时不同；请恢复原来的文本，或去掉 --resume 重新开始。",
+        "The training or held-out text is not what it was at the checkpoint; restore it, or train "
+        "anew without --resume.",
+    ),
+    "resume.not_exact": (
+        "⚠️ {name} 现在是 {value}，检查点保存时是 {saved}：结果不会逐位相同。",
+        "⚠️ {name} is {value} now and was {saved} at the checkpoint: the result will not be "
+        "bit-identical.",
+    ),
+    # Knowledge and evolution
+    "knowledge.missing": (
+        "找不到知识库 {path}；请检查 --knowledge_dir。",
+        "There is no knowledge base at {path}; check --knowledge_dir.",
+    ),
+    "knowledge.empty": (
+        "知识库 {path} 中没有可用的事实或段落（{problems} 行有误）；请添加 .jsonl 事实或 .txt 段落。",
+        "The knowledge base {path} holds no usable fact or passage ({problems} faulty lines); add "
+        "facts as .jsonl or passages as .txt.",
+    ),
+    "knowledge.wordings": (
+        "{path} 的格式不对（关系 {relation!r}）；请按自带的 wordings.json 书写。",
+        "{path} is not of the right form (relation {relation!r}); write it like the wordings.json "
+        "that comes with the program.",
+    ),
+    "knowledge.found": (
+        "📖 知识库: {path} | 事实 {facts:,} | 段落 {passages:,} | 有误 {problems}",
+        "📖 Knowledge base: {path} | {facts:,} facts | {passages:,} passages | {problems} faulty",
+    ),
+    "knowledge.problem": (
+        "⚠️ {path} 第 {line} 行未采用：{reason}",
+        "⚠️ {path}, line {line} was left out: {reason}",
+    ),
+    "evolve.no_model": (
+        "ℹ️ 还没有训练好的模型，先训练一个基础模型。",
+        "ℹ️ There is no trained model yet; a base model is trained first.",
+    ),
+    "evolve.cycle": ("\n🔄 进化周期 {cycle}/{cycles}", "\n🔄 Evolution cycle {cycle}/{cycles}"),
+    "evolve.baseline": (
+        "🔎 当前模型的评估损失: {loss:.4f} | 困惑度: {perplexity:.2f}",
+        "🔎 Held-out loss of the current model: {loss:.4f} | perplexity: {perplexity:.2f}",
+    ),
+    "evolve.generated": (
+        "🧪 生成 {documents:,} 条数据（{size:,} 字节），复习原文 {replay:,} 字节，"
+        "因与评估文本相同而剔除 {excluded} 条",
+        "🧪 Generated {documents:,} documents ({size:,} bytes), replay of {replay:,} bytes, "
+        "{excluded} left out because the held-out text has them",
+    ),
+    "evolve.promoted": (
+        "✅ 采用新模型：评估损失 {before:.4f} → {after:.4f}，改进 {improvement:.4f}"
+        "（{confidence:.0%} 区间 {low:.4f} 到 {high:.4f}）",
+        "✅ New model kept: held-out loss {before:.4f} → {after:.4f}, better by {improvement:.4f} "
+        "({confidence:.0%} interval {low:.4f} to {high:.4f})",
+    ),
+    "evolve.rejected": (
+        "❌ 保留原模型：评估损失 {before:.4f} → {after:.4f}，改进 {improvement:.4f}"
+        "（{confidence:.0%} 区间 {low:.4f} 到 {high:.4f}，未证明更好）",
+        "❌ Old model kept: held-out loss {before:.4f} → {after:.4f}, better by {improvement:.4f} "
+        "({confidence:.0%} interval {low:.4f} to {high:.4f}, not shown to be better)",
+    ),
+    "evolve.failed": (
+        "❌ 本周期失败，原模型保持不变：{reason}",
+        "❌ This cycle failed, the model is as it was: {reason}",
+    ),
+    "evolve.stats": (
+        "\n🧬 进化统计:\n  🔬 总进化次数: {total_evolutions}\n  ✅ 成功进化: {successful_evolutions}\n"
+        "  ❌ 失败进化: {failed_evolutions}\n  📊 平均改进: {average_improvement:.4f}",
+        "\n🧬 Evolution statistics:\n  🔬 Evolutions: {total_evolutions}\n"
+        "  ✅ Successful: {successful_evolutions}\n  ❌ Failed: {failed_evolutions}\n"
+        "  📊 Average improvement: {average_improvement:.4f}",
+    ),
+    # Talking
+    "chat.loaded": (
+        "🤖 已加载模型 {path} | {parameters:.2f}M 参数",
+        "🤖 Loaded the model {path} | {parameters:.2f}M parameters",
+    ),
+    "chat.prompt": ("\n💬 {prompt}", "\n💬 {prompt}"),
+    "chat.speed": (
+        "   （{count} 字节，{speed:.0f} 字节/秒）",
+        "   ({count} bytes, {speed:.0f} bytes/s)",
+    ),
+    "chat.cut": (
+        "⚠️ 提示太长，模型只看得到最后 {kept} 字节（共 {size}）。",
+        "⚠️ The prompt is long: the model sees its last {kept} bytes of {size}.",
+    ),
+    "chat.training": (
+        "\n📈 最近一次训练: 第 {epoch} 轮 | 训练损失: {train_loss:.4f} | 评估损失: {eval_loss:.4f} | "
+        "每字节比特: {eval_bits_per_byte:.4f}",
+        "\n📈 Latest training: epoch {epoch} | training loss: {train_loss:.4f} | "
+        "held-out loss: {eval_loss:.4f} | bits per byte: {eval_bits_per_byte:.4f}",
+    ),
+    "chat.no_training": ("\n📈 没有训练日志。", "\n📈 There is no training log."),
+    "chat.no_evolution": (
+        "🧬 还没有进化统计；用 python3 local_training_system.py --mode evolve 开始。",
+        "🧬 There are no evolution statistics yet; begin with "
+        "python3 local_training_system.py --mode evolve",
+    ),
+    "chat.help": (
+        "输入一段文字，模型会接着写下去。Ctrl-C 停止回答；输入 quit、exit、q 或按 Ctrl-D 离开。",
+        "Type some text and the model goes on writing. Ctrl-C stops an answer; quit, exit, q or "
+        "Ctrl-D leaves.",
+    ),
+    "chat.input": ("\n👤 > ", "\n👤 > "),
+    "chat.bye": ("👋 再见！", "👋 Goodbye!"),
+    # Help
+    "help.train": (
+        "用您自己的文本在本机训练语言模型，或让它自我进化。完全离线。",
+        "Train a language model on your own text, or let it evolve. Entirely offline.",
+    ),
+    "help.chat": (
+        "与本机训练好的模型对话。完全离线。",
+        "Talk to the model trained on this machine. Entirely offline.",
+    ),
+    "help.usage": ("用法", "usage"),
+    "help.options": ("参数", "options"),
+    "help.help": ("显示本说明", "show this help"),
+    "help.version": ("显示版本", "show the version"),
+    "help.lang": (
+        "界面语言（默认：zh，或环境变量 H2Q_LANG）",
+        "language (default: zh, or H2Q_LANG)",
+    ),
+    "help.mode_train": (
+        "运行模式（默认：train）",
+        "train a model, or let the trained one evolve (default: train)",
+    ),
+    "help.epochs": ("训练轮数（默认：10）", "epochs (default: 10)"),
+    "help.cycles": ("进化周期数（默认：3）", "evolution cycles (default: 3)"),
+    "help.data_dir": (
+        "训练数据：目录（其下所有 .txt）或一个文件（默认：data/training_data，为空时自动创建示例文本）",
+        "training text: a directory (all .txt below it) or one file (default: data/training_data; "
+        "sample text is created when there is none)",
+    ),
+    "help.eval_dir": (
+        "评估文本：目录或文件（默认：从训练数据中留出约 5%%）",
+        "held-out text: a directory or file (default: about 5%% of the training text)",
+    ),
+    "help.encoding": (
+        "训练和评估文本的编码（默认：自动识别 UTF-8、UTF-16、GB18030）",
+        "encoding of the text (default: detected among UTF-8, UTF-16, GB18030)",
+    ),
+    "help.knowledge_dir": (
+        "知识库目录（默认：data/knowledge_base，没有时用自带的）",
+        "knowledge base (default: data/knowledge_base, or the one that comes with the program)",
+    ),
+    "help.output_dir": (
+        "输出目录：检查点、日志、模型（默认：当前目录）",
+        "where checkpoints, log and model go (default: the current directory)",
+    ),
+    "help.resume": (
+        "从最新的有效检查点继续",
+        "go on from the newest valid checkpoint",
+    ),
+    "help.preset": (
+        "预设：readme（README 的 8M 模型，默认）或 tiny（约 1M 参数，先试试看）",
+        "readme (the README's 8M model, default) or tiny (about 1M parameters, for a first try)",
+    ),
+    "help.lr": (
+        "学习率峰值（默认：由预设决定，readme 为 1e-4）",
+        "peak learning rate (default: the preset's; readme: 1e-4)",
+    ),
+    "help.batch_size": ("批次大小（默认：8）", "windows a batch (default: 8)"),
+    "help.seed": ("随机种子（默认：42）", "random seed (default: 42)"),
+    "help.device": ("计算设备（默认：auto）", "device (default: auto)"),
+    "help.dtype": (
+        "计算精度（默认：auto，处理器支持时用 bfloat16）",
+        "precision of the computation (default: auto, bfloat16 where the processor has it)",
+    ),
+    "help.mode_chat": (
+        "demo：续写四个提示并显示统计；interactive：交互对话（默认：demo）",
+        "demo: continue four prompts and show statistics; interactive: type your own "
+        "(default: demo)",
+    ),
+    "help.model": (
+        "模型文件（默认：h2q_project/h2q_trained_model.pt）",
+        "model file (default: h2q_project/h2q_trained_model.pt)",
+    ),
+    "help.prompt": (
+        "要续写的文字，代替演示的四个提示；交互模式下为第一句",
+        "text to continue, in place of the demo's four; the first turn in interactive mode",
+    ),
+    "help.temperature": (
+        "采样温度，0 为贪心（默认：0.8）",
+        "sampling temperature, 0 is greedy (default: 0.8)",
+    ),
+    "help.max_length": (
+        "最多生成的字节数（默认：200）",
+        "bytes to generate at the most (default: 200)",
+    ),
+}
