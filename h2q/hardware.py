@@ -1,0 +1,30 @@
+"""What this machine computes with: device and precision."""
+
+import torch
+
+from h2q.errors import SettingError
+
+
+def choose_device(name: str) -> str:
+    """``cpu`` or ``cuda`` for ``auto``, ``cpu`` or ``cuda``; ``SettingError`` when it is not there."""
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and not torch.cuda.is_available():
+        raise SettingError("device.missing", device=name)
+    return name
+
+
+def choose_dtype(name: str, device: str) -> torch.dtype:
+    """The precision of the computation: ``auto`` is bfloat16 where the processor has instructions
+    for it, and float32 elsewhere."""
+    if name == "auto":
+        name = "bfloat16" if _computes_bfloat16(device) else "float32"
+    return getattr(torch, name)
+
+
+def _computes_bfloat16(device: str) -> bool:
+    if device == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    # PyTorch has no public question for this; where the private one is gone, float32 is right.
+    supported = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
+    return bool(supported())

@@ -1,0 +1,169 @@
+"""The Transformer of the README, and the key/value cache that lets it write byte after byte.
+
+Pre-norm layers under a causal mask with rotary positions, as in GPT-NeoX with sequential
+residuals (arXiv 2204.06745): token embedding, layers, final norm, untied output layer. Dropout
+falls on the embedding and on the two residual branches, not on attention weights, which would
+keep the fused attention kernel away. With the rotation off a layer computes what
+``torch.nn.TransformerEncoderLayer(norm_first=True)`` computes.
+
+Shapes: B batch, T positions, C ``embed_dim``, H heads, D ``head_dim``, V vocabulary.
+"""
+
+import functools
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from h2q.config import ModelConfig
+
+_INIT_STD = 0.02  # GPT-2; branches that add to the residual are scaled down with depth
+
+
+@functools.lru_cache(maxsize=8)
+def rotary_table(length: int, head_dim: int, base: float, device: torch.device) -> Tensor:
+    """Cosines and sines of the rotary angles, float32, shape (2, length, D) (arXiv 2104.09864)."""
+    frequencies = base ** (
+        -torch.arange(0, head_dim, 2, device=device, dtype=torch.float64) / head_dim
+    )
+    positions = torch.arange(length, device=device, dtype=torch.float64)
+    angles = torch.outer(positions, frequencies).repeat(1, 2)  # (length, D)
+    return torch.stack((angles.cos(), angles.sin())).float()
+
+
+def rotate(x: Tensor, table: Tensor) -> Tensor:
+    """Turns each pair (i, i + D/2) of ``x`` (B, H, T, D) by its angle in ``table`` (2, T, D)."""
+    cos, sin = table.to(x.dtype)
+    low, high = x.chunk(2, dim=-1)
+    return x * cos + torch.cat((-high, low), dim=-1) * sin
+
+
+class KeyValueCache:
+    """Keys and values of the positions a model has already seen, for one batch of streams.
+
+    Holds at most ``context_length`` positions; ``length`` of them are filled. Its size never
+    changes: 2 × layers × B × H × context_length × D elements.
+    """
+
+    def __init__(self, config: ModelConfig, batch_size: int = 1, *, device=None, dtype=None):
+        shape = (
+            config.n_layers,
+            batch_size,
+            config.n_heads,
+            config.context_length,
+            config.head_dim,
+        )
+        self.keys = torch.zeros(shape, device=device, dtype=dtype)
+        self.values = torch.zeros(shape, device=device, dtype=dtype)
+        self.length = 0
+
+    @property
+    def free(self) -> int:
+        """Positions that can still be added."""
+        return self.keys.shape[3] - self.length
+
+    def extend(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Stores (B, H, T, D) new ones after those known; returns all (B, H, length + T, D)."""
+        end = self.length + keys.shape[2]
+        self.keys[layer, :, :, self.length : end] = keys
+        self.values[layer, :, :, self.length : end] = values
+        return self.keys[layer, :, :, :end], self.values[layer, :, :, :end]
+
+
+class TransformerLayer(nn.Module):
+    """Self-attention and feed-forward, each behind a LayerNorm and added to its input."""
+
+    def __init__(self, config: ModelConfig):
+        super().__init__()
+        self.n_heads = config.n_heads
+        self.attention_norm = nn.LayerNorm(config.embed_dim)
+        self.query_key_value = nn.Linear(config.embed_dim, 3 * config.embed_dim)
+        self.attention_output = nn.Linear(config.embed_dim, config.embed_dim)
+        self.feedforward_norm = nn.LayerNorm(config.embed_dim)
+        self.feedforward_input = nn.Linear(config.embed_dim, config.feedforward_dim)
+        self.feedforward_output = nn.Linear(config.feedforward_dim, config.embed_dim)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(
+        self,
+        x: Tensor,
+        rotation: Tensor | None = None,
+        cache: KeyValueCache | None = None,
+        index: int = 0,
+    ) -> Tensor:
+        """(B, T, C) to (B, T, C). ``rotation`` (2, T, D) turns queries and keys; None leaves
+        them. With a ``cache`` the positions follow those it holds for layer ``index``."""
+        x = x + self.dropout(self._attention(self.attention_norm(x), rotation, cache, index))
+        hidden = F.relu(self.feedforward_input(self.feedforward_norm(x)))
+        return x + self.dropout(self.feedforward_output(hidden))
+
+    def _attention(self, x, rotation, cache, index) -> Tensor:
+        batch, length, width = x.shape
+        qkv = self.query_key_value(x).view(batch, length, 3, self.n_heads, width // self.n_heads)
+        query, key, value = qkv.permute(2, 0, 3, 1, 4)  # each (B, H, T, D)
+        if rotation is not None:
+            query, key = rotate(query, rotation), rotate(key, rotation)
+        mask = None
+        if cache is not None:
+            known = cache.length
+            key, value = cache.extend(index, key, value)
+            if known and length > 1:  # row i sees the known positions and new ones up to i
+                mask = torch.ones(length, known + length, dtype=torch.bool, device=x.device)
+                mask = mask.tril(diagonal=known)
+        causal = mask is None and key.shape[2] == length
+        mixed = F.scaled_dot_product_attention(query, key, value, mask, is_causal=causal)
+        return self.attention_output(mixed.transpose(1, 2).reshape(batch, length, width))
+
+
+class Transformer(nn.Module):
+    """The language model: byte ids in, logits of the next byte out."""
+
+    def __init__(self, config: ModelConfig):
+        super().__init__()
+        self.config = config
+        self.embedding = nn.Embedding(config.vocab_size, config.embed_dim)
+        self.dropout = nn.Dropout(config.dropout)
+        self.layers = nn.ModuleList(TransformerLayer(config) for _ in range(config.n_layers))
+        self.final_norm = nn.LayerNorm(config.embed_dim)
+        self.output = nn.Linear(config.embed_dim, config.vocab_size)
+
+    def initialize(self, seed: int) -> "Transformer":
+        """Draws all weights anew: normal matrices, zero biases (GPT-2's scheme). Returns self."""
+        generator = torch.Generator().manual_seed(seed)
+        residual_std = _INIT_STD / (2 * self.config.n_layers) ** 0.5
+        for name, parameter in self.named_parameters():
+            if "norm" in name:
+                nn.init.constant_(parameter, 1.0 if name.endswith("weight") else 0.0)
+            elif parameter.dim() == 1:
+                nn.init.zeros_(parameter)
+            else:
+                branch_end = name.endswith(("attention_output.weight", "feedforward_output.weight"))
+                std = residual_std if branch_end else _INIT_STD
+                nn.init.normal_(parameter, std=std, generator=generator)
+        return self
+
+    def forward(self, tokens: Tensor, cache: KeyValueCache | None = None) -> Tensor:
+        """Logits (B, T, V) for byte ids (B, T), T at most ``context_length``.
+
+        With a ``cache`` the tokens follow the ones it holds; their keys and values are added to
+        it. Raises ``ValueError`` when they do not fit.
+        """
+        start = cache.length if cache is not None else 0
+        end = start + tokens.shape[1]
+        if end > self.config.context_length:
+            raise ValueError(f"{end} positions, but the context holds {self.config.context_length}")
+        rotation = rotary_table(
+            self.config.context_length,
+            self.config.head_dim,
+            self.config.rotary_base,
+            tokens.device,
+        )[:, start:end]
+        x = self.dropout(self.embedding(tokens))
+        for index, layer in enumerate(self.layers):
+            x = layer(x, rotation, cache, index)
+        if cache is not None:
+            cache.length = end
+        return self.output(self.final_norm(x))
+
+    def parameter_count(self) -> int:
+        return sum(parameter.numel() for parameter in self.parameters())
