@@ -1,0 +1,90 @@
+"""The two ways to talk to a model: a demonstration, and a conversation line by line."""
+
+import contextlib
+import time
+from pathlib import Path
+
+from h2q.config import EVOLUTION_STATS, TRAINING_LOG, SamplingConfig
+from h2q.console import Console
+from h2q.errors import UnusableInput
+from h2q.evolution import read_stats
+from h2q.files import read_json
+from h2q.inference import LocalInferenceModel
+from h2q.messages import message
+from h2q.tokenizer import encode
+
+DEMO_PROMPTS = ("人工智能是", "机器学习", "量子计算可以", "深度学习")
+LEAVE = {"quit", "exit", "q"}
+
+
+def demo(
+    model: LocalInferenceModel, prompts: tuple[str, ...], sampling: SamplingConfig, console: Console
+) -> None:
+    """Continues each prompt, then shows the latest training and evolution statistics."""
+    for prompt in prompts:
+        console.say("chat.prompt", prompt=prompt)
+        answer(model, prompt, sampling, console)
+    _show_statistics(model.path.parent.parent, console)
+
+
+def interactive(
+    model: LocalInferenceModel, first: str | None, sampling: SamplingConfig, console: Console
+) -> None:
+    """Continues what is typed, line by line, until ``quit``, ``exit``, ``q`` or Ctrl-D."""
+    with contextlib.suppress(ImportError):
+        import readline  # noqa: F401  line editing for input()
+    console.say("chat.help")
+    if first:
+        answer(model, first, sampling, console)
+    while True:
+        try:
+            line = input(message("chat.input"))
+        except EOFError:
+            console.write("\n")
+            break
+        except KeyboardInterrupt:
+            console.write("\n")
+            console.say("chat.help")
+            continue
+        if line.strip().lower() in LEAVE:
+            break
+        if line.strip():
+            answer(model, line, sampling, console)
+    console.say("chat.bye")
+
+
+def answer(
+    model: LocalInferenceModel, prompt: str, sampling: SamplingConfig, console: Console
+) -> None:
+    """Streams prompt and continuation to the console; Ctrl-C ends the answer, not the program."""
+    size, kept = len(encode(prompt)), model.model.config.context_length
+    if size > kept:
+        console.warn("chat.cut", kept=kept, size=size)
+    started = time.monotonic()
+    count = 0
+    console.write(prompt)
+    with contextlib.suppress(KeyboardInterrupt):
+        for text in model.stream(prompt, sampling):
+            console.write(text)
+            count += len(text.encode("utf-8"))
+    console.write("\n")
+    console.say("chat.speed", count=count, speed=count / max(time.monotonic() - started, 1e-9))
+
+
+def _show_statistics(output_dir: Path, console: Console) -> None:
+    """The last epoch of the training log and the evolution statistics, where they are readable."""
+    try:
+        log = read_json(output_dir / TRAINING_LOG) if (output_dir / TRAINING_LOG).exists() else []
+        if log:
+            console.say("chat.training", **log[-1])
+        else:
+            console.say("chat.no_training")
+    except (UnusableInput, TypeError, KeyError, IndexError, ValueError) as error:
+        console.warn("error", error=error)
+    if not (output_dir / EVOLUTION_STATS).exists():
+        console.say("chat.no_evolution")
+        return
+    try:
+        console.say("evolve.stats", **read_stats(output_dir))
+    except UnusableInput as error:
+        console.warn("error", error=error)

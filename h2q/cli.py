@@ -1,0 +1,220 @@
+"""The command line: both argument parsers, and an exit code for every ending.
+
+0 done, 1 failed while running, 2 wrong use or unusable input, 130 interrupted with everything
+saved. PyTorch is loaded only when the arguments are in order.
+"""
+
+import argparse
+import faulthandler
+import re
+import shlex
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import h2q
+from h2q import config, messages
+from h2q.config import EvolutionConfig, SamplingConfig
+from h2q.console import Console, prepare_streams
+from h2q.errors import CorpusError, H2QError, Interrupted, SettingError
+from h2q.files import locked_directory
+from h2q.messages import message
+from h2q.offline import forbid_network
+
+
+def train_main(arguments: list[str] | None = None) -> int:
+    """``local_training_system.py`` and ``h2q-train``; returns the exit code."""
+    return _run(arguments, _train_parser, _train_or_evolve)
+
+
+def chat_main(arguments: list[str] | None = None) -> int:
+    """``local_inference_demo.py`` and ``h2q-chat``; returns the exit code."""
+    return _run(arguments, _chat_parser, _chat)
+
+
+def _run(arguments, build_parser, work) -> int:
+    arguments = sys.argv[1:] if arguments is None else arguments
+    prepare_streams()
+    console = Console()
+    if sys.stderr is sys.__stderr__:
+        faulthandler.enable()
+    forbid_network()
+    try:
+        arguments = _underscored(arguments)
+        messages.set_language(_language(arguments))
+        work(_parse(build_parser(), arguments), console)
+        return 0
+    except H2QError as error:
+        console.warn("error", error=error)
+        if isinstance(error, Interrupted):
+            console.warn("train.resume_with", command=_resume_command(arguments))
+        return error.exit_code
+    except KeyboardInterrupt:
+        console.warn("train.killed")
+        return Interrupted.exit_code
+    except MemoryError:
+        console.warn("error", error=message("memory.full"))
+        return H2QError.exit_code
+
+
+class _Parser(argparse.ArgumentParser):
+    """Reports wrong use as a ``SettingError`` of one line instead of printing and leaving."""
+
+    def error(self, reason: str):
+        raise SettingError("usage.wrong", reason=reason)
+
+
+def _parser(description: str) -> _Parser:
+    parser = _Parser(description=message(description), allow_abbrev=False, add_help=False)
+    parser._optionals.title = message("help.options")
+    parser.add_argument("-h", "--help", action="help", help=message("help.help"))
+    version = f"H2Q-Evo {h2q.__version__}"
+    parser.add_argument(
+        "--version", action="version", version=version, help=message("help.version")
+    )
+    parser.add_argument("--lang", metavar="zh|en", help=message("help.lang"))
+    return parser
+
+
+def _train_parser() -> _Parser:
+    parser = _parser("help.train")
+    add = parser.add_argument
+    add("--mode", default="train", metavar="train|evolve", help=message("help.mode_train"))
+    add("--epochs", type=int, metavar="N", help=message("help.epochs"))
+    add("--cycles", type=int, default=3, metavar="N", help=message("help.cycles"))
+    add("--data_dir", type=Path, metavar="PATH", help=message("help.data_dir"))
+    add("--eval_dir", type=Path, metavar="PATH", help=message("help.eval_dir"))
+    add("--encoding", metavar="NAME", help=message("help.encoding"))
+    add("--knowledge_dir", type=Path, metavar="PATH", help=message("help.knowledge_dir"))
+    add("--output_dir", type=Path, default=Path(), metavar="PATH", help=message("help.output_dir"))
+    add("--resume", action="store_true", help=message("help.resume"))
+    add("--preset", metavar="|".join(config.PRESETS), help=message("help.preset"))
+    add("--lr", type=float, metavar="X", help=message("help.lr"))
+    add("--batch_size", type=int, metavar="N", help=message("help.batch_size"))
+    add("--seed", type=int, metavar="N", help=message("help.seed"))
+    add("--device", default="auto", metavar="|".join(config.DEVICES), help=message("help.device"))
+    add("--dtype", default="auto", metavar="|".join(config.DTYPES), help=message("help.dtype"))
+    return parser
+
+
+def _chat_parser() -> _Parser:
+    parser = _parser("help.chat")
+    add = parser.add_argument
+    defaults = SamplingConfig()
+    add("--mode", default="demo", metavar="demo|interactive", help=message("help.mode_chat"))
+    add(
+        "--model",
+        type=Path,
+        default=Path(config.MODEL_PATH),
+        metavar="FILE",
+        help=message("help.model"),
+    )
+    add("--prompt", metavar="TEXT", help=message("help.prompt"))
+    add(
+        "--temperature",
+        type=float,
+        default=defaults.temperature,
+        metavar="X",
+        help=message("help.temperature"),
+    )
+    add(
+        "--max_length",
+        type=int,
+        default=defaults.max_length,
+        metavar="N",
+        help=message("help.max_length"),
+    )
+    add("--seed", type=int, default=defaults.seed, metavar="N", help=message("help.seed"))
+    return parser
+
+
+def _underscored(arguments: list[str]) -> list[str]:
+    """``--data-dir`` is another spelling of ``--data_dir``."""
+    return [
+        re.sub(r"(?<=^--)[a-z-]+", lambda flag: flag[0].replace("-", "_"), argument)
+        for argument in arguments
+    ]
+
+
+def _language(arguments: list[str]) -> str:
+    """The language wanted, needed before the parser with its help can be built."""
+    found = messages.default_language()
+    for index, argument in enumerate(arguments):
+        if argument.startswith("--lang="):
+            found = argument.partition("=")[2]
+        elif argument == "--lang" and index + 1 < len(arguments):
+            found = arguments[index + 1]
+    _require_choice("--lang", found, messages.LANGUAGES)
+    return found
+
+
+def _parse(parser: _Parser, arguments: list[str]) -> argparse.Namespace:
+    parsed, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        flag = unknown[0].partition("=")[0]
+        nearest = config.nearest(flag, parser._option_string_actions)
+        hint = message("usage.nearest", nearest=nearest) if nearest else ""
+        raise SettingError("usage.flag", flag=flag, hint=hint)
+    return parsed
+
+
+def _require_choice(name: str, value: str, known) -> None:
+    if value not in known:
+        raise SettingError("setting.choice", name=name, value=value, known=", ".join(known))
+
+
+def _resume_command(arguments: list[str]) -> str:
+    resume = [] if "--resume" in arguments else ["--resume"]
+    interpreter = ["python3"] if sys.argv[0].endswith(".py") else []
+    return shlex.join([*interpreter, sys.argv[0], *arguments, *resume])
+
+
+def _train_or_evolve(arguments: argparse.Namespace, console: Console) -> None:
+    _require_choice("--mode", arguments.mode, ("train", "evolve"))
+    _require_choice("--device", arguments.device, config.DEVICES)
+    _require_choice("--dtype", arguments.dtype, config.DTYPES)
+    if arguments.encoding is not None:
+        _require_encoding(arguments.encoding)
+    preset = config.preset(arguments.preset or "readme")
+    given = {name: getattr(arguments, name) for name in ("epochs", "lr", "batch_size", "seed")}
+    given = {name: value for name, value in given.items() if value is not None}
+    replace(preset.training, **given)  # checks the values before anything is loaded or written
+    evolution = EvolutionConfig(cycles=arguments.cycles)
+
+    from h2q.commands import TrainingCommands
+
+    commands = TrainingCommands(arguments, preset, given, console)
+    with locked_directory(arguments.output_dir):
+        if arguments.mode == "train":
+            commands.train()
+        else:
+            commands.evolve(evolution)
+
+
+def _require_encoding(name: str) -> None:
+    try:
+        b" ".decode(name)
+    except LookupError as error:
+        raise CorpusError("corpus.codec", encoding=name) from error
+    except UnicodeError:  # half a character of UTF-16: the encoding exists
+        pass
+
+
+def _chat(arguments: argparse.Namespace, console: Console) -> None:
+    _require_choice("--mode", arguments.mode, ("demo", "interactive"))
+    sampling = SamplingConfig(
+        temperature=arguments.temperature,
+        max_length=arguments.max_length,
+        seed=arguments.seed,
+    )
+    from h2q import chat
+    from h2q.inference import LocalInferenceModel
+
+    model = LocalInferenceModel(arguments.model)
+    parameters = model.model.parameter_count() / 1e6
+    console.say("chat.loaded", path=arguments.model, parameters=parameters)
+    if arguments.mode == "demo":
+        prompts = chat.DEMO_PROMPTS if arguments.prompt is None else (arguments.prompt,)
+        chat.demo(model, prompts, sampling, console)
+    else:
+        chat.interactive(model, arguments.prompt, sampling, console)

@@ -1,0 +1,109 @@
+"""How well a model predicts held-out text, and whether one model predicts it better.
+
+Bits per byte compare models on any text and script, whatever a character costs in bytes; loss
+(nats per byte) and perplexity are the same number in other units. Each held-out byte is predicted
+once, with at most ``context_length`` bytes before it, in windows that do not overlap: a figure a
+little worse than that of a sliding window, the same for every model.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from h2q.corpus import ByteStream
+from h2q.model import Transformer
+
+EVALUATION_BATCH = 16
+_RESAMPLES = 4000
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Losses of one model on held-out text; ``sums`` (nats) and ``counts`` (bytes) by window."""
+
+    sums: np.ndarray
+    counts: np.ndarray
+
+    @property
+    def predicted_bytes(self) -> int:
+        return int(self.counts.sum())
+
+    @property
+    def loss(self) -> float:
+        """Cross-entropy in nats per byte."""
+        return float(self.sums.sum() / self.counts.sum())
+
+    @property
+    def perplexity(self) -> float:
+        return perplexity(self.loss)
+
+    @property
+    def bits_per_byte(self) -> float:
+        return self.loss / math.log(2)
+
+
+def perplexity(loss: float) -> float:
+    """exp(loss); infinite where that is too large for a float."""
+    return math.exp(loss) if loss < 700 else math.inf
+
+
+@torch.inference_mode()
+def evaluate(
+    model: Transformer, text: ByteStream, *, limit_bytes: int, dtype: torch.dtype = torch.float32
+) -> Evaluation:
+    """Losses of ``model`` on ``text``, on at most about ``limit_bytes`` evenly spread over it.
+
+    Leaves the model in the mode, training or not, in which it was.
+    """
+    device = next(model.parameters()).device
+    windows = text.windows(model.config.context_length, limit_bytes)
+    sums = np.zeros(len(windows))
+    was_training = model.training
+    model.eval()
+    for first in range(0, len(windows), EVALUATION_BATCH):
+        chosen = windows[first : first + EVALUATION_BATCH]
+        longest = max(count for _, count in chosen)
+        tokens = torch.zeros(len(chosen), longest + 1, dtype=torch.long)
+        for row, (start, count) in enumerate(chosen):
+            tokens[row, : count + 1] = torch.frombuffer(
+                bytearray(text.read(start, count + 1)), dtype=torch.uint8
+            )
+        tokens = tokens.to(device)
+        with torch.autocast(device.type, torch.bfloat16, enabled=dtype == torch.bfloat16):
+            logits = model(tokens[:, :-1])
+        losses = F.cross_entropy(
+            logits.float().transpose(1, 2), tokens[:, 1:], reduction="none"
+        ).double()
+        for row, (_, count) in enumerate(chosen):
+            sums[first + row] = losses[row, :count].sum().item()
+    model.train(was_training)
+    return Evaluation(sums, np.array([count for _, count in windows]))
+
+
+@dataclass(frozen=True)
+class PairedDifference:
+    """``mean`` loss of one model minus that of another (nats per byte), with its interval."""
+
+    mean: float
+    low: float
+    high: float
+
+
+def paired_difference(
+    challenger: Evaluation, champion: Evaluation, confidence: float
+) -> PairedDifference:
+    """Loss of ``challenger`` minus loss of ``champion`` on the same windows; negative is better.
+
+    The interval is a percentile bootstrap over windows (Efron 1979), paired as arXiv 2411.00640
+    advises: what makes a window hard for both models cancels. Its seed is fixed.
+    """
+    if not np.array_equal(challenger.counts, champion.counts):
+        raise ValueError("the two evaluations are not of the same windows")
+    difference, counts = challenger.sums - champion.sums, champion.counts
+    draws = np.random.default_rng(0).integers(len(counts), size=(_RESAMPLES, len(counts)))
+    means = difference[draws].sum(axis=1) / counts[draws].sum(axis=1)
+    low, high = np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return PairedDifference(float(difference.sum() / counts.sum()), float(low), float(high))

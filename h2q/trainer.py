@@ -1,0 +1,425 @@
+"""``LocalModelTrainer``: trains a model on a corpus, step by step, so that nothing is lost.
+
+The state of a run is its weights, its optimizer and its position; everything random is a function
+of the seed and the step, so there is no random state to lose. A run that was killed and resumed
+ends bit for bit like one that was not (on the same machine, PyTorch and number of threads).
+"""
+
+import contextlib
+import math
+import signal
+import threading
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from h2q.checkpoint import Checkpoint, CheckpointDirectory
+from h2q.config import (
+    CHECKPOINT_DIR,
+    MODEL_PATH,
+    TRAINING_LOG,
+    ModelConfig,
+    SamplingConfig,
+    TrainingConfig,
+    from_dict,
+)
+from h2q.console import Console
+from h2q.corpus import Corpus, batches_per_epoch, epoch_batches
+from h2q.errors import Interrupted, ModelFileError, SettingError, TrainingDiverged
+from h2q.evaluation import evaluate, perplexity
+from h2q.files import link_or_copy, write_json
+from h2q.generation import generate
+from h2q.model import Transformer
+from h2q.model_file import build_model, load_model, read_model_config, save_model
+from h2q.optim import build_optimizer, build_schedule
+from h2q.tokenizer import PAD, decode
+
+_KIND = "checkpoint"
+_LINES_PER_EPOCH = 10
+_LEAST_BATCHES_A_LINE = 10
+_ESTIMATE_AFTER_STEPS = 5
+_SAMPLE = SamplingConfig(max_length=120)
+# What may differ between a run and its resumption: how long it lasts, and how often it saves.
+_FREE_ON_RESUME = {"epochs", "save_interval_seconds"}
+
+
+@dataclass
+class Position:
+    """Where a run is: ``batch`` of ``epoch`` is the next to be trained (both from 0)."""
+
+    epoch: int = 0
+    batch: int = 0
+    step: int = 0
+    loss_sum: float = 0.0  # nats, over the bytes of this epoch so far
+    loss_bytes: int = 0
+    seconds: float = 0.0  # spent in training and evaluation, all sessions together
+    epoch_seconds: float = 0.0
+    log: list[dict] = field(default_factory=list)  # one object an epoch
+
+    @property
+    def best(self) -> dict | None:
+        """The epoch with the lowest held-out loss."""
+        return min(self.log, key=lambda entry: entry["eval_loss"], default=None)
+
+
+@dataclass(frozen=True)
+class SavedRun:
+    """A run that can be resumed: its settings, and the checkpoint to go on from."""
+
+    model_config: ModelConfig
+    training_config: TrainingConfig
+    environment: dict
+    checkpoint: Checkpoint
+
+
+def saved_run(output_dir: Path, console: Console) -> SavedRun | None:
+    """The newest valid checkpoint below ``output_dir``; None where there is none at all.
+
+    Raises ``ModelFileError`` when there are checkpoints and none is valid.
+    """
+    directory = CheckpointDirectory(Path(output_dir) / CHECKPOINT_DIR)
+    found = directory.load_newest(lambda path, error: console.warn("resume.damaged", path=path))
+    if found is None:
+        return None
+    metadata = found.metadata
+    if metadata.get("kind") != _KIND:
+        raise ModelFileError("model.foreign", path=found.path)
+    config = read_model_config(metadata, found.path)
+    try:
+        training = from_dict(TrainingConfig, metadata["training"])
+    except (KeyError, TypeError, SettingError) as error:
+        raise ModelFileError("model.config", path=found.path, reason=error) from error
+    return SavedRun(config, training, metadata.get("environment", {}), found)
+
+
+class LocalModelTrainer:
+    """Trains one model on one corpus (README: 本地模型训练器)."""
+
+    def __init__(
+        self,
+        corpus: Corpus,
+        output_dir: Path,
+        model_config: ModelConfig = ModelConfig(),
+        training_config: TrainingConfig = TrainingConfig(),
+        *,
+        device: str = "cpu",
+        dtype: torch.dtype = torch.float32,
+        console: Console | None = None,
+        initial: Transformer | None = None,
+        resume_from: SavedRun | None = None,
+    ):
+        """Prepares a run in ``output_dir``; nothing is written yet.
+
+        ``initial`` gives the first weights instead of random ones. ``dtype`` is that of the
+        computation; weights and optimizer stay float32. Raises ``SettingError`` when the
+        settings or the text are not those of ``resume_from``.
+        """
+        self.corpus = corpus
+        self.output_dir = Path(output_dir)
+        self.config = training_config
+        self.device = torch.device(device)
+        self.dtype = dtype
+        self.console = console or Console(silent=True)
+        self.checkpoints = CheckpointDirectory(self.output_dir / CHECKPOINT_DIR)
+        self.batches_per_epoch = batches_per_epoch(
+            corpus.train, model_config.context_length, training_config.batch_size
+        )
+        self._resumed = resume_from is not None
+        if resume_from is not None:
+            self._require_same_run(resume_from, model_config)
+            self.position = _read_position(resume_from.checkpoint)
+            tensors = _with_prefix(resume_from.checkpoint.tensors, "model.")
+            self.model = build_model(model_config, tensors, resume_from.checkpoint.path)
+        else:
+            self.position = Position()
+            self.model = Transformer(model_config).initialize(training_config.seed)
+            if initial is not None:
+                self.model.load_state_dict(initial.state_dict())
+        self.model.to(self.device).train()
+        self.optimizer = build_optimizer(self.model, training_config)
+        if resume_from is not None:
+            self._restore_optimizer(resume_from.checkpoint)
+        self.schedule = build_schedule(self.optimizer, self.total_steps, self.position.step)
+
+    @property
+    def total_steps(self) -> int:
+        return self.config.epochs * self.batches_per_epoch
+
+    def train(self) -> Transformer:
+        """Trains to the last epoch, saves the model and returns it, in evaluation mode.
+
+        The model is the one of the epoch with the lowest held-out loss. Raises ``Interrupted``
+        when asked to stop by a signal (everything is saved then), ``TrainingDiverged`` before a
+        loss or gradient that is not finite could reach the weights, ``SaveFailed``.
+        """
+        position = self.position
+        finished = position.epoch >= self.config.epochs
+        self._announce(finished)
+        if not self._resumed and self.checkpoints.steps():
+            previous = self.checkpoints.set_aside(self.output_dir / TRAINING_LOG)
+            self.console.say("train.set_aside", path=previous)
+        with (
+            _stop_requests() as stop,
+            self.console.progress(self.total_steps, position.step) as advance,
+        ):
+            for _ in range(position.epoch, self.config.epochs):
+                self._train_epoch(stop, advance)
+                self._finish_epoch()
+        self._deliver(self.output_dir / MODEL_PATH)
+        last = position.log[-1]
+        self.console.say(
+            "train.done",
+            seconds=position.seconds,
+            loss=last["train_loss"],
+            perplexity=last["train_perplexity"],
+        )
+        return self.model.eval()
+
+    def _train_epoch(self, stop, advance) -> None:
+        position = self.position
+        self.console.say("train.epoch", epoch=position.epoch + 1, epochs=self.config.epochs)
+        line_every = max(_LEAST_BATCHES_A_LINE, self.batches_per_epoch // _LINES_PER_EPOCH)
+        started = saved = time.monotonic()
+        first_step = position.step
+        batches = epoch_batches(
+            self.corpus.train,
+            self.model.config.context_length,
+            self.config.batch_size,
+            self.config.seed,
+            position.epoch,
+            position.batch,
+        )
+        for inputs, targets in batches:
+            loss = self._step(inputs.to(self.device), targets.to(self.device))
+            if position.batch % line_every == 0:
+                self.console.say(
+                    "train.batch",
+                    batch=position.batch,
+                    loss=loss,
+                    perplexity=perplexity(loss),
+                    lr=self.schedule.get_last_lr()[0],
+                )
+            position.batch += 1
+            position.step += 1
+            advance(1)
+            now = time.monotonic()
+            position.seconds += now - started
+            position.epoch_seconds += now - started
+            started = now
+            if position.step - first_step == _ESTIMATE_AFTER_STEPS and position.epoch == 0:
+                self._estimate()
+            if stop():
+                path = self._save()
+                raise Interrupted("train.interrupted", step=position.step, path=path)
+            if now - saved >= self.config.save_interval_seconds:
+                self._save()
+                self._show_sample()
+                started = saved = time.monotonic()
+
+    def _step(self, inputs: Tensor, targets: Tensor) -> float:
+        """One update on a batch (B, T); returns its loss in nats per byte."""
+        # The step's own seed: no random state to save, and nothing else can disturb dropout.
+        torch.manual_seed(self.config.seed * 2**32 + self.position.step)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.dtype == torch.bfloat16):
+            logits = self.model(inputs)
+        loss = F.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), ignore_index=PAD)
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
+        value = loss.item()
+        if not (math.isfinite(value) and math.isfinite(norm.item())):
+            raise TrainingDiverged("train.diverged", step=self.position.step + 1)
+        self.optimizer.step()
+        self.schedule.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        count = int((targets != PAD).sum())
+        self.position.loss_sum += value * count
+        self.position.loss_bytes += count
+        return value
+
+    def _finish_epoch(self) -> None:
+        """Evaluates, writes the log, saves."""
+        position = self.position
+        started = time.monotonic()
+        result = evaluate(
+            self.model, self.corpus.heldout, limit_bytes=self.config.eval_bytes, dtype=self.dtype
+        )
+        if not math.isfinite(result.loss):
+            raise TrainingDiverged("train.diverged", step=position.step)
+        train_loss = position.loss_sum / position.loss_bytes
+        best_before = position.best
+        entry = {
+            "epoch": position.epoch + 1,
+            "step": position.step,
+            "train_loss": train_loss,
+            "train_perplexity": perplexity(train_loss),
+            "eval_loss": result.loss,
+            "eval_perplexity": result.perplexity,
+            "eval_bits_per_byte": result.bits_per_byte,
+            "eval_bytes": result.predicted_bytes,
+            "learning_rate": self.schedule.get_last_lr()[0],
+            "tokens_per_second": position.loss_bytes / max(position.epoch_seconds, 1e-9),
+            "seconds": position.seconds,
+        }
+        self.console.say("train.evaluation", loss=result.loss, perplexity=result.perplexity)
+        self.console.say("train.epoch_detail", **entry)
+        self._show_sample()
+        position.log.append(entry)
+        position.epoch += 1
+        position.batch = 0
+        position.loss_sum, position.loss_bytes, position.epoch_seconds = 0.0, 0, 0.0
+        position.seconds += time.monotonic() - started
+        # The log first: a kill between the two repeats the epoch and writes the same log again.
+        write_json(self.output_dir / TRAINING_LOG, position.log)
+        self._save(best=best_before is None or entry["eval_loss"] < best_before["eval_loss"])
+
+    def _deliver(self, path: Path) -> None:
+        """Saves the best epoch's weights as the trained model; an older model stays beside it."""
+        best, last = self.position.best, self.position.log[-1]
+        if best is not last:
+            try:
+                found = self.checkpoints.load_best()
+                tensors = _with_prefix(found.tensors, "model.")
+                self.model.load_state_dict(tensors)
+                self.console.say("train.best", epoch=best["epoch"])
+            except ModelFileError:
+                self.console.warn("resume.damaged", path=self.checkpoints.directory)
+                best = last
+        provenance = {
+            "training": asdict(self.config),
+            "corpus": self.corpus.fingerprint,
+            "epoch": best["epoch"],
+            "step": best["step"],
+            "eval_loss": best["eval_loss"],
+            "environment": self._environment(),
+        }
+        if path.exists():
+            with contextlib.suppress(ModelFileError):
+                if load_model(path)[1] == provenance:  # a finished run, resumed: it is there
+                    return
+            link_or_copy(path, path.with_suffix(".previous.pt"))
+        save_model(path, self.model, provenance)
+
+    def _save(self, best: bool = False) -> Path:
+        tensors = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
+        for name, parameter in self.model.named_parameters():
+            for key, value in self.optimizer.state[parameter].items():
+                tensors[f"optimizer.{name}.{key}"] = value
+        metadata = {
+            "kind": _KIND,
+            "model": vars(self.model.config),
+            "training": asdict(self.config),
+            "corpus": self.corpus.fingerprint,
+            "environment": self._environment(),
+            "position": asdict(self.position),
+        }
+        return self.checkpoints.save(self.position.step, tensors, metadata, best=best)
+
+    def _restore_optimizer(self, found: Checkpoint) -> None:
+        tensors = _with_prefix(found.tensors, "optimizer.")
+        for name, parameter in self.model.named_parameters():
+            for key in ("step", "exp_avg", "exp_avg_sq"):
+                value = tensors.get(f"{name}.{key}")
+                if value is None or value.numel() not in (1, parameter.numel()):
+                    raise ModelFileError("model.dimensions", path=found.path)
+                value = value if key == "step" else value.to(self.device)
+                self.optimizer.state[parameter][key] = value
+
+    def _require_same_run(self, run: SavedRun, wanted: ModelConfig) -> None:
+        pairs = [
+            (name, value, getattr(config, name))
+            for config, saved in ((wanted, run.model_config), (self.config, run.training_config))
+            for name, value in asdict(saved).items()
+        ]
+        for name, saved, value in pairs:
+            if saved != value and name not in _FREE_ON_RESUME:
+                raise SettingError("resume.differs", name=name, saved=saved, value=value)
+        if run.checkpoint.metadata.get("corpus") != self.corpus.fingerprint:
+            raise SettingError("resume.text_changed")
+        for name, value in self._environment().items():
+            if run.environment.get(name) != value:
+                self.console.warn(
+                    "resume.not_exact", name=name, saved=run.environment.get(name), value=value
+                )
+
+    def _environment(self) -> dict:
+        """What a bit-identical resumption depends on besides the settings."""
+        return {
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+            "threads": torch.get_num_threads(),
+            "processor": torch.backends.cpu.get_cpu_capability(),
+            "device": self.device.type,
+            "dtype": str(self.dtype).removeprefix("torch."),
+        }
+
+    def _announce(self, finished: bool) -> None:
+        position = self.position
+        self.console.say(
+            "train.model",
+            parameters=self.model.parameter_count() / 1e6,
+            batches=self.batches_per_epoch,
+            steps=self.total_steps,
+        )
+        if finished:
+            self.console.say("resume.finished", epochs=position.epoch)
+        elif self._resumed:
+            self.console.say("resume.from", epoch=position.epoch + 1, batch=position.batch)
+
+    def _estimate(self) -> None:
+        """Says once how long the run will take, from the steps timed so far."""
+        remaining = (self.total_steps - self.position.step) * (
+            self.position.seconds / self.position.step
+        )
+        if remaining >= 60:
+            self.console.say("train.estimate", minutes=remaining / 60)
+
+    def _show_sample(self) -> None:
+        self.model.eval()
+        text = decode(bytes(generate(self.model, b"\n", _SAMPLE)))
+        self.model.train()
+        self.console.say("train.sample", text=" ".join(text.split()))
+
+
+def _read_position(found: Checkpoint) -> Position:
+    try:
+        return Position(**found.metadata["position"])
+    except (KeyError, TypeError) as error:
+        raise ModelFileError("model.damaged", path=found.path) from error
+
+
+def _with_prefix(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The tensors whose names begin with ``prefix``, without it."""
+    return {
+        name[len(prefix) :]: tensor for name, tensor in tensors.items() if name.startswith(prefix)
+    }
+
+
+@contextlib.contextmanager
+def _stop_requests():
+    """Yields a function that tells whether Ctrl-C, SIGTERM or SIGHUP came.
+
+    The first request waits for the end of a step. A second Ctrl-C raises ``KeyboardInterrupt`` at
+    once. Outside the main thread, where signals cannot be caught, nothing is ever asked.
+    """
+    asked = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield asked.is_set
+        return
+
+    def ask(number, frame):
+        asked.set()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    names = ("SIGINT", "SIGTERM", "SIGHUP")  # Windows has no SIGHUP
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    before = {number: signal.signal(number, ask) for number in numbers}
+    try:
+        yield asked.is_set
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
