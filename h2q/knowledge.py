@@ -199,15 +199,18 @@ def write_documents(documents: list[Document], directory: Path, cycle: int) -> N
 
 
 def create_sample_text(directory: Path) -> list[Path]:
-    """Writes sample text to ``directory`` for a person who has none: the shipped passages, and a
-    statement of each shipped fact, shuffled. Returns the files."""
+    """Writes sample text to ``directory`` for a person who has none; returns the files.
+
+    It holds the shipped passages and a statement of each shipped fact, half of the facts in
+    Chinese and half in English, in random order.
+    """
     base = load_knowledge_base(shipped_data() / "knowledge_base")
     generator = random.Random(_SAMPLE_SEED)
     paths = []
-    for lang in LANGUAGES:
+    for turn, lang in enumerate(LANGUAGES):
         passages = list(_paragraphs(shipped_data() / "sample_text" / f"passages.{lang}.txt"))
-        facts = [fact for fact in base.facts if fact.lang == lang]
-        passages += [state(fact, base.wordings, generator) for fact in facts]
+        facts = sorted((fact for fact in base.facts if fact.lang == lang), key=lambda fact: fact.id)
+        passages += [state(fact, base.wordings, generator) for fact in facts[turn::2]]
         generator.shuffle(passages)
         text = "\n\n".join(dict.fromkeys(passages)) + "\n"
         path = Path(directory) / f"sample_{lang}.txt"

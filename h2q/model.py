@@ -21,13 +21,12 @@ _INIT_STD = 0.02  # GPT-2; branches that add to the residual are scaled down wit
 
 
 @functools.lru_cache(maxsize=8)
+@torch.inference_mode(False)  # one table serves generation and training
 def rotary_table(length: int, head_dim: int, base: float, device: torch.device) -> Tensor:
     """Cosines and sines of the rotary angles, float32, shape (2, length, D) (arXiv 2104.09864)."""
-    frequencies = base ** (
-        -torch.arange(0, head_dim, 2, device=device, dtype=torch.float64) / head_dim
-    )
+    exponents = torch.arange(0, head_dim, 2, device=device, dtype=torch.float64) / head_dim
     positions = torch.arange(length, device=device, dtype=torch.float64)
-    angles = torch.outer(positions, frequencies).repeat(1, 2)  # (length, D)
+    angles = torch.outer(positions, base**-exponents).repeat(1, 2)  # (length, D)
     return torch.stack((angles.cos(), angles.sin())).float()
 
 

@@ -1,0 +1,83 @@
+"""What all tests share: one thread, a tiny model, a little text, and a way to run the scripts."""
+
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+# Before torch is imported: the same number of threads here and in every subprocess.
+os.environ["OMP_NUM_THREADS"] = "1"
+os.environ.pop("H2Q_LANG", None)
+
+import pytest
+
+from h2q.config import ModelConfig
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+CORPORA = REPOSITORY.parent / "shared" / "corpora"
+WORDS = [
+    *("the", "cat", "sat", "on", "a", "mat", "and", "ate", "small", "red", "fish"),
+    *("人工智能", "机器学习", "深度学习", "量子计算", "学习", "数据"),
+]
+
+
+@pytest.fixture(autouse=True)
+def chinese():
+    """Each test begins with the default language."""
+    from h2q.messages import set_language
+
+    set_language("zh")
+
+
+@pytest.fixture
+def tiny_model_config() -> ModelConfig:
+    """About 33 thousand parameters."""
+    return ModelConfig(
+        embed_dim=32, n_heads=2, n_layers=2, context_length=64, feedforward_dim=64, dropout=0.1
+    )
+
+
+def make_text(size_bytes: int, seed: int = 0) -> str:
+    """Simple sentences of Chinese and English words, at most ``size_bytes`` bytes of UTF-8."""
+    generator = random.Random(seed)
+    lines, size = [], 0
+    while True:
+        line = " ".join(generator.choices(WORDS, k=8)) + ".\n"
+        size += len(line.encode("utf-8"))
+        if size > size_bytes:
+            return "".join(lines)
+        lines.append(line)
+
+
+@pytest.fixture
+def text_dir(tmp_path: Path) -> Path:
+    """A directory with 12 kB of text in two files."""
+    directory = tmp_path / "text"
+    directory.mkdir()
+    for number in range(2):
+        (directory / f"{number}.txt").write_text(make_text(6000, number), encoding="utf-8")
+    return directory
+
+
+def corpus_file(name: str) -> Path:
+    """A file of real text that lies beside the repository; the test is skipped without it."""
+    path = CORPORA / name
+    if not path.exists():
+        pytest.skip(f"the corpus {name} is not there")
+    return path
+
+
+def run_script(name: str, *arguments, cwd: Path, **options) -> subprocess.CompletedProcess:
+    """Runs one of the two scripts as a person would, in ``cwd``; output is captured as text."""
+    command = [sys.executable, str(REPOSITORY / name), *map(str, arguments)]
+    options = {"capture_output": True, "encoding": "utf-8", "timeout": 300, **options}
+    return subprocess.run(command, cwd=cwd, check=False, **options)
+
+
+def train(*arguments, cwd: Path, **options) -> subprocess.CompletedProcess:
+    return run_script("local_training_system.py", *arguments, cwd=cwd, **options)
+
+
+def chat(*arguments, cwd: Path, **options) -> subprocess.CompletedProcess:
+    return run_script("local_inference_demo.py", *arguments, cwd=cwd, **options)

@@ -1,0 +1,54 @@
+"""Trains a tiny model and, when asked, kills itself at a step as kill -9 would.
+
+    python resume_driver.py TEXT OUTPUT [--resume] [--kill-after STEP] [--save-every-step]
+
+Run by ``test_resume.py``; dropout is on and the precision is bfloat16, so that everything random
+and everything rounded takes part.
+"""
+
+import argparse
+import os
+import signal
+from pathlib import Path
+
+import torch
+
+from h2q.config import ModelConfig, TrainingConfig
+from h2q.console import Console
+from h2q.corpus import open_corpus
+from h2q.trainer import LocalModelTrainer, saved_run
+
+parser = argparse.ArgumentParser()
+parser.add_argument("text", type=Path)
+parser.add_argument("output", type=Path)
+parser.add_argument("--resume", action="store_true")
+parser.add_argument("--kill-after", type=int)
+parser.add_argument("--save-every-step", action="store_true")
+arguments = parser.parse_args()
+
+model_config = ModelConfig(
+    embed_dim=32, n_heads=2, n_layers=2, context_length=64, feedforward_dim=64
+)
+training_config = TrainingConfig(
+    epochs=3, lr=1e-3, save_interval_seconds=0.0 if arguments.save_every_step else 1e9
+)
+trainer = LocalModelTrainer(
+    open_corpus(arguments.text, arguments.output / "cache", context_length=64),
+    arguments.output,
+    model_config,
+    training_config,
+    dtype=torch.bfloat16,
+    resume_from=saved_run(arguments.output, Console()) if arguments.resume else None,
+)
+step = trainer._step
+
+
+def step_and_die(inputs, targets):
+    loss = step(inputs, targets)
+    if trainer.position.step + 1 == arguments.kill_after:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return loss
+
+
+trainer._step = step_and_die
+trainer.train()
