@@ -46,8 +46,8 @@ class Evaluation:
 
 
 def perplexity(loss: float) -> float:
-    """exp(loss); infinite where that is too large for a float."""
-    return math.exp(loss) if loss < 700 else math.inf
+    """exp(loss), held below the largest float where the loss is hopeless."""
+    return math.exp(min(loss, 700.0))
 
 
 @torch.inference_mode()

@@ -6,6 +6,7 @@ text. The copy takes the champion's place only when the interval of the paired d
 below zero; otherwise the champion's file is not touched.
 """
 
+import math
 import random
 import shutil
 from dataclasses import replace
@@ -23,7 +24,7 @@ from h2q.config import (
 )
 from h2q.console import Console
 from h2q.corpus import ByteStream, Corpus, open_corpus
-from h2q.errors import H2QError, Interrupted, UnusableInput
+from h2q.errors import H2QError, Interrupted, TrainingDiverged, UnusableInput
 from h2q.evaluation import Evaluation, evaluate, paired_difference
 from h2q.files import read_json, write_bytes, write_json
 from h2q.knowledge import Document, KnowledgeBase, generate_documents, write_documents
@@ -118,6 +119,8 @@ class SelfEvolutionEngine:
         documents = self._generate(directory / "text", number, seed)
         challenger = self._train_challenger(champion, directory, seed)
         after = self._evaluate(challenger)
+        if not math.isfinite(after.loss):
+            raise TrainingDiverged("evolve.not_finite")
         difference = paired_difference(after, before, self.config.confidence)
         promoted = difference.high < 0
         if promoted:

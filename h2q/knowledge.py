@@ -20,6 +20,7 @@ ANY_RELATION = "*"  # the wordings of a relation that has none of its own
 WORDINGS_NAME = "wordings.json"
 GENERATED_TEXT = "generated.txt"
 GENERATED_RECORD = "generated.jsonl"
+_FORMS = ("statements", "questions")
 _SAMPLE_SEED = 42
 _FACT_SHARE = 0.8  # of generated documents, where there are passages too
 _QUESTION_SHARE = 1 / 3  # of the documents about facts: 20 % questions to 40 % statements
@@ -72,12 +73,10 @@ def load_knowledge_base(directory: Path) -> KnowledgeBase:
     directory = Path(directory)
     if not directory.is_dir():
         raise KnowledgeError("knowledge.missing", path=directory)
-    base = KnowledgeBase(
-        wordings=dict(read_json(shipped_data() / "knowledge_base" / WORDINGS_NAME))
-    )
-    own_wordings = directory / WORDINGS_NAME
-    if own_wordings.is_file():
-        base.wordings.update(read_json(own_wordings))
+    shipped = shipped_data() / "knowledge_base"
+    base = KnowledgeBase(wordings=_read_wordings(shipped / WORDINGS_NAME))
+    if (directory / WORDINGS_NAME).is_file():
+        base.wordings.update(_read_wordings(directory / WORDINGS_NAME))
     ids, objects = set(), {}
     for path in sorted(directory.rglob("*.jsonl")):
         for number, line in _lines(path):
@@ -100,6 +99,24 @@ def load_knowledge_base(directory: Path) -> KnowledgeBase:
     if not base.facts and not base.passages:
         raise KnowledgeError("knowledge.empty", path=directory, problems=len(base.problems))
     return base
+
+
+def _read_wordings(path: Path) -> dict:
+    """``{relation: {lang: {"statements": [...], "questions": [...]}}}``, no list empty."""
+    wordings = read_json(path)
+    if not isinstance(wordings, dict):
+        raise KnowledgeError("knowledge.wordings", path=path, relation="")
+    for relation, by_language in wordings.items():
+        try:
+            lists = [by_language[lang][form] for lang in by_language for form in _FORMS]
+        except (TypeError, KeyError, AttributeError):
+            lists = [None]
+        for templates in lists:
+            if not (isinstance(templates, list) and templates) or not all(
+                isinstance(template, str) for template in templates
+            ):
+                raise KnowledgeError("knowledge.wordings", path=path, relation=relation)
+    return wordings
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:

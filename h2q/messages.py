@@ -340,6 +340,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "❌ 本周期失败，原模型保持不变：{reason}",
         "❌ This cycle failed, the model is as it was: {reason}",
     ),
+    "evolve.not_finite": (
+        "新模型的评估损失不是有限的数。",
+        "The held-out loss of the new model is not finite.",
+    ),
     "evolve.stats": (
         "\n🧬 进化统计:\n  🔬 总进化次数: {total_evolutions}\n  ✅ 成功进化: {successful_evolutions}\n"
         "  ❌ 失败进化: {failed_evolutions}\n  📊 平均改进: {average_improvement:.4f}",

@@ -1,0 +1,312 @@
+import json
+import math
+import os
+import signal
+from dataclasses import replace
+
+import pytest
+import torch
+
+from conftest import corpus_file, make_text
+from h2q import checkpoint
+from h2q.config import CHECKPOINT_DIR, MODEL_PATH, TRAINING_LOG, ModelConfig, TrainingConfig
+from h2q.console import Console
+from h2q.corpus import open_corpus
+from h2q.errors import Interrupted, ModelFileError, SaveFailed, SettingError, TrainingDiverged
+from h2q.model_file import load_model
+from h2q.trainer import LocalModelTrainer, saved_run
+
+CONFIG = TrainingConfig(epochs=2, lr=1e-3)
+GOLDEN_LOSSES = [5.5579, 4.4724, 3.5985, 2.9686, 2.4751, 2.1854, 2.0151, 1.9046, 1.8435, 1.8985]
+
+
+@pytest.fixture
+def corpus(text_dir, tmp_path):
+    return open_corpus(text_dir, tmp_path / "cache", context_length=64)
+
+
+@pytest.fixture
+def make_trainer(corpus, tmp_path, tiny_model_config):
+    def make(config=CONFIG, output="out", **options):
+        options = {"corpus": corpus, "model_config": tiny_model_config, **options}
+        return LocalModelTrainer(output_dir=tmp_path / output, training_config=config, **options)
+
+    return make
+
+
+def resume(make_trainer, tmp_path, config=CONFIG, **options):
+    saved = saved_run(tmp_path / "out", Console(silent=True))
+    return make_trainer(config, resume_from=saved, **options)
+
+
+def test_training_learns_and_reports_held_out_numbers(make_trainer, tmp_path):
+    make_trainer(replace(CONFIG, epochs=6, lr=5e-3)).train()
+    log = json.loads((tmp_path / "out" / TRAINING_LOG).read_text())
+    assert [entry["epoch"] for entry in log] == [1, 2, 3, 4, 5, 6]
+    losses = [entry["eval_loss"] for entry in log]
+    assert losses[-1] < losses[0] - 0.5
+    assert losses[-1] < 2.5  # chance is 5.5
+    for entry in log:
+        assert entry["eval_perplexity"] == pytest.approx(math.exp(entry["eval_loss"]))
+        assert entry["eval_bits_per_byte"] == pytest.approx(entry["eval_loss"] / math.log(2))
+        assert entry["train_perplexity"] == pytest.approx(math.exp(entry["train_loss"]))
+    assert log[-1]["learning_rate"] == 0.0
+
+
+def recorded_losses(trainer):
+    """Trains, and returns the loss of each step."""
+    step, losses = trainer._step, []
+
+    def record(inputs, targets):
+        losses.append(step(inputs, targets))
+        return losses[-1]
+
+    trainer._step = record
+    trainer.train()
+    return losses
+
+
+def test_golden_losses(make_trainer):
+    """Float32 losses of every fifth step; a refactoring must not move them."""
+    losses = recorded_losses(make_trainer(replace(CONFIG, lr=5e-3)))
+    assert losses[::5] == pytest.approx(GOLDEN_LOSSES, abs=1e-3)
+
+
+def test_bfloat16_follows_float32(make_trainer):
+    exact = make_trainer(output="a")
+    rounded = make_trainer(output="b", dtype=torch.bfloat16)
+    exact.train()
+    rounded.train()
+    difference = abs(
+        exact.position.log[-1]["eval_loss"] / rounded.position.log[-1]["eval_loss"] - 1
+    )
+    assert difference < 0.01
+
+
+def test_same_seed_same_weights(make_trainer):
+    models = [make_trainer(output=name).train().state_dict() for name in "ab"]
+    assert all(torch.equal(models[0][name], models[1][name]) for name in models[0])
+    other = make_trainer(replace(CONFIG, seed=1), output="c").train().state_dict()
+    assert not torch.equal(models[0]["output.weight"], other["output.weight"])
+
+
+def test_log_is_there_after_every_epoch(make_trainer, tmp_path):
+    trainer = make_trainer()
+    lengths = []
+    finish = trainer._finish_epoch
+
+    def finish_and_look():
+        finish()
+        lengths.append(len(json.loads((tmp_path / "out" / TRAINING_LOG).read_text())))
+
+    trainer._finish_epoch = finish_and_look
+    trainer.train()
+    assert lengths == [1, 2]
+
+
+def test_delivered_model_is_the_best_epoch(make_trainer, tmp_path):
+    """Whatever ruins the model after the first epoch, the first one's weights are delivered."""
+    trainer = make_trainer(replace(CONFIG, epochs=3, lr=3e-3))
+    step = trainer._step
+
+    def ruin(inputs, targets):
+        loss = step(inputs, targets)
+        if trainer.position.epoch >= 1:
+            with torch.no_grad():
+                trainer.model.output.weight.mul_(1.3)
+        return loss
+
+    trainer._step = ruin
+    trainer.train()
+    assert trainer.position.best["epoch"] == 1
+    model, provenance = load_model(tmp_path / "out" / MODEL_PATH)
+    assert provenance["epoch"] == 1
+    best = checkpoint.CheckpointDirectory(tmp_path / "out" / CHECKPOINT_DIR).load_best()
+    assert torch.equal(model.output.weight, best.tensors["model.output.weight"])
+
+
+def test_checkpoints_are_the_last_three_and_the_best(make_trainer, tmp_path):
+    trainer = make_trainer(replace(CONFIG, save_interval_seconds=0.0))
+    trainer.train()
+    names = sorted(path.name for path in (tmp_path / "out" / CHECKPOINT_DIR).glob("*.pt"))
+    last = trainer.position.step
+    assert names == ["best.pt", *(f"step_{step:09d}.pt" for step in (last - 2, last - 1, last))]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_saves_and_the_run_can_go_on(make_trainer, tmp_path, number):
+    straight = make_trainer(output="straight").train().state_dict()
+    trainer = make_trainer()
+    step = trainer._step
+
+    def step_with_signal(inputs, targets):
+        if trainer.position.step == 5:
+            os.kill(os.getpid(), number)
+        return step(inputs, targets)
+
+    trainer._step = step_with_signal
+    with pytest.raises(Interrupted, match="第 6 步"):
+        trainer.train()
+    resumed = resume(make_trainer, tmp_path)
+    assert resumed.position.step == 6
+    model = resumed.train().state_dict()
+    assert all(torch.equal(model[name], straight[name]) for name in model)
+
+
+def test_second_ctrl_c_leaves_at_once(make_trainer):
+    trainer = make_trainer()
+    trainer._step = lambda *_: [os.kill(os.getpid(), signal.SIGINT) for _ in range(2)]
+    with pytest.raises(KeyboardInterrupt):
+        trainer.train()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.parametrize("poison", [math.nan, math.inf])
+def test_a_loss_that_is_not_finite_never_reaches_the_weights(make_trainer, tmp_path, poison):
+    trainer = make_trainer(replace(CONFIG, save_interval_seconds=0.0))
+    step = trainer._step
+
+    def step_with_poison(inputs, targets):
+        if trainer.position.step == 4:
+            before = trainer.model.output.weight.detach().clone()
+            trainer.model.final_norm.bias.data[0] = poison
+            with pytest.raises(TrainingDiverged, match="第 5 步"):
+                step(inputs, targets)
+            assert torch.equal(trainer.model.output.weight, before)
+        return step(inputs, targets)
+
+    trainer._step = step_with_poison
+    with pytest.raises(TrainingDiverged):
+        trainer.train()
+    assert resume(make_trainer, tmp_path).position.step == 4
+
+
+def test_gradient_is_clipped_to_norm_one(make_trainer):
+    """README 梯度裁剪: 最大范数1.0."""
+    trainer = make_trainer()
+    norms = []
+    trainer.optimizer.register_step_pre_hook(
+        lambda *_: norms.append(
+            torch.stack([p.grad.norm() for p in trainer.model.parameters()]).norm().item()
+        )
+    )
+    trainer.train()
+    assert max(norms) <= 1.0 + 1e-4
+    assert max(norms) > 0.99  # it was needed
+
+
+def test_padding_is_no_target(make_trainer):
+    """README 填充: a batch of padding alone would have no loss; mixed in, it changes none."""
+    trainer = make_trainer()
+    inputs = torch.randint(1, 256, (2, 64))
+    targets = inputs.roll(-1, dims=1)
+    targets[1, 10:] = 0
+    trainer._step(inputs, targets)
+    assert trainer.position.loss_bytes == 64 + 10
+
+
+def test_resume_without_checkpoints_is_none(tmp_path):
+    assert saved_run(tmp_path, Console(silent=True)) is None
+
+
+@pytest.fixture
+def interrupted(make_trainer, tmp_path):
+    """A run of 2 epochs that ended after the first."""
+    trainer = make_trainer()
+    trainer._train_epoch(lambda: False, lambda _: None)
+    trainer._finish_epoch()
+    return tmp_path / "out"
+
+
+def test_a_longer_run_goes_on_from_a_finished_one(make_trainer, tmp_path):
+    make_trainer().train()
+    longer = resume(make_trainer, tmp_path, replace(CONFIG, epochs=3))
+    longer.train()
+    assert [entry["epoch"] for entry in longer.position.log] == [1, 2, 3]
+
+
+def test_resuming_a_finished_run_changes_nothing(make_trainer, tmp_path):
+    make_trainer().train()
+    before = {p: p.read_bytes() for p in (tmp_path / "out").rglob("*") if p.is_file()}
+    resume(make_trainer, tmp_path).train()
+    after = {p: p.read_bytes() for p in (tmp_path / "out").rglob("*") if p.is_file()}
+    assert before == after
+
+
+@pytest.mark.parametrize(
+    "change", [{"lr": 2e-3}, {"seed": 7}, {"batch_size": 4}, {"weight_decay": 0.5}]
+)
+def test_resuming_with_other_settings_is_refused(make_trainer, tmp_path, interrupted, change):
+    name, value = next(iter(change.items()))
+    with pytest.raises(SettingError, match=f"{name}=.*{value}"):
+        resume(make_trainer, tmp_path, replace(CONFIG, **change))
+
+
+def test_resuming_with_other_dimensions_is_refused(make_trainer, tmp_path, interrupted):
+    with pytest.raises(SettingError, match="embed_dim=32"):
+        resume(make_trainer, tmp_path, model_config=ModelConfig())
+
+
+def test_resuming_on_changed_text_is_refused(make_trainer, tmp_path, text_dir, interrupted):
+    (text_dir / "2.txt").write_text(make_text(2000, 5))
+    changed = open_corpus(text_dir, tmp_path / "cache", context_length=64)
+    with pytest.raises(SettingError, match="文本"):
+        resume(make_trainer, tmp_path, corpus=changed)
+
+
+def test_another_number_of_threads_is_warned_about(make_trainer, tmp_path, interrupted, capsys):
+    torch.set_num_threads(2)
+    try:
+        resume(make_trainer, tmp_path)
+    finally:
+        torch.set_num_threads(1)
+    assert "threads" in capsys.readouterr().err
+
+
+def test_an_earlier_run_is_set_aside_not_lost(make_trainer, tmp_path):
+    make_trainer().train()
+    directory = tmp_path / "out" / CHECKPOINT_DIR
+    old = {path.name: path.read_bytes() for path in directory.glob("*.pt")}
+    old_model = (tmp_path / "out" / MODEL_PATH).read_bytes()
+    make_trainer(replace(CONFIG, seed=1)).train()
+    kept = {path.name: path.read_bytes() for path in (directory / "previous").glob("*.pt")}
+    assert kept == old
+    assert (directory / "previous" / TRAINING_LOG).exists()
+    assert (tmp_path / "out/h2q_project/h2q_trained_model.previous.pt").read_bytes() == old_model
+
+
+def test_a_failed_save_leaves_older_checkpoints(make_trainer, tmp_path, interrupted, monkeypatch):
+    before = {p: p.read_bytes() for p in interrupted.rglob("*.pt")}
+    trainer = resume(make_trainer, tmp_path)
+
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(SaveFailed, match="No space left"):
+        trainer.train()
+    assert {p: p.read_bytes() for p in interrupted.rglob("*.pt")} == before
+
+
+def test_a_checkpoint_is_no_trained_model(make_trainer, tmp_path, interrupted):
+    with pytest.raises(ModelFileError):
+        load_model(next((interrupted / CHECKPOINT_DIR).glob("step_*.pt")))
+
+
+def test_initial_weights_can_be_given(make_trainer):
+    first = make_trainer(output="a").train()
+    second = make_trainer(output="b", initial=first)
+    assert torch.equal(second.model.output.weight, first.output.weight)
+    assert second.model.output.weight is not first.output.weight
+
+
+def test_shakespeare_is_learnt(tmp_path, tiny_model_config):
+    """Real text: 60 kB of it, a few seconds, well below the entropy of single letters."""
+    text = tmp_path / "part.txt"
+    text.write_bytes(corpus_file("tinyshakespeare.txt").read_bytes()[:60_000])
+    corpus = open_corpus(text, tmp_path / "cache", context_length=64)
+    trainer = LocalModelTrainer(
+        corpus, tmp_path / "out", tiny_model_config, TrainingConfig(epochs=3, lr=5e-3)
+    )
+    trainer.train()
+    assert trainer.position.log[-1]["eval_loss"] < 2.6  # letters by themselves: about 3.3
