@@ -30,7 +30,8 @@ from h2q.hardware import choose_device, choose_dtype
 from h2q.knowledge import create_sample_text, load_knowledge_base, shipped_data
 from h2q.messages import message
 from h2q.model_file import load_model
-from h2q.trainer import LocalModelTrainer, SavedRun, saved_run
+from h2q.saved_run import SavedRun, load_saved_run
+from h2q.trainer import LocalModelTrainer
 
 _TRANSCODED = Path(CHECKPOINT_DIR) / "transcoded"
 _PROBLEMS_SHOWN = 10
@@ -120,7 +121,7 @@ class TrainingCommands:
         ).evolve()
 
     def _saved_run(self) -> SavedRun | None:
-        saved = saved_run(self.output_dir, self.console)
+        saved = load_saved_run(self.output_dir, self.console)
         if saved is None:
             self.console.say("resume.none")
         return saved

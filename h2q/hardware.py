@@ -1,5 +1,6 @@
 """What this machine computes with: device and precision."""
 
+import numpy as np
 import torch
 
 from h2q.errors import SettingError
@@ -28,3 +29,15 @@ def _computes_bfloat16(device: str) -> bool:
     # PyTorch has no public question for this; where the private one is gone, float32 is right.
     supported = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
     return bool(supported())
+
+
+def environment(device: torch.device, dtype: torch.dtype) -> dict:
+    """What a bit-identical result depends on besides settings and text, as JSON values."""
+    return {
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "threads": torch.get_num_threads(),
+        "processor": torch.backends.cpu.get_cpu_capability(),
+        "device": device.type,
+        "dtype": str(dtype).removeprefix("torch."),
+    }

@@ -7,18 +7,15 @@ ends bit for bit like one that was not (on the same machine, PyTorch and number 
 
 import contextlib
 import math
-import signal
-import threading
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from h2q.checkpoint import Checkpoint, CheckpointDirectory
+from h2q.checkpoint import CheckpointDirectory
 from h2q.config import (
     CHECKPOINT_DIR,
     MODEL_PATH,
@@ -26,7 +23,6 @@ from h2q.config import (
     ModelConfig,
     SamplingConfig,
     TrainingConfig,
-    from_dict,
 )
 from h2q.console import Console
 from h2q.corpus import Corpus, batches_per_epoch, epoch_batches
@@ -34,67 +30,20 @@ from h2q.errors import Interrupted, ModelFileError, SettingError, TrainingDiverg
 from h2q.evaluation import evaluate, perplexity
 from h2q.files import link_or_copy, write_json
 from h2q.generation import generate
+from h2q.hardware import environment
+from h2q.interrupts import stop_requests
 from h2q.model import Transformer
-from h2q.model_file import build_model, load_model, read_model_config, save_model
+from h2q.model_file import build_model, load_model, save_model
 from h2q.optim import build_optimizer, build_schedule
+from h2q.saved_run import KIND, OPTIMIZER, WEIGHTS, Position, SavedRun, with_prefix
 from h2q.tokenizer import PAD, decode
 
-_KIND = "checkpoint"
 _LINES_PER_EPOCH = 10
 _LEAST_BATCHES_A_LINE = 10
 _ESTIMATE_AFTER_STEPS = 5
 _SAMPLE = SamplingConfig(max_length=120)
 # What may differ between a run and its resumption: how long it lasts, and how often it saves.
 _FREE_ON_RESUME = {"epochs", "save_interval_seconds"}
-
-
-@dataclass
-class Position:
-    """Where a run is: ``batch`` of ``epoch`` is the next to be trained (both from 0)."""
-
-    epoch: int = 0
-    batch: int = 0
-    step: int = 0
-    loss_sum: float = 0.0  # nats, over the bytes of this epoch so far
-    loss_bytes: int = 0
-    seconds: float = 0.0  # spent in training and evaluation, all sessions together
-    epoch_seconds: float = 0.0
-    log: list[dict] = field(default_factory=list)  # one object an epoch
-
-    @property
-    def best(self) -> dict | None:
-        """The epoch with the lowest held-out loss."""
-        return min(self.log, key=lambda entry: entry["eval_loss"], default=None)
-
-
-@dataclass(frozen=True)
-class SavedRun:
-    """A run that can be resumed: its settings, and the checkpoint to go on from."""
-
-    model_config: ModelConfig
-    training_config: TrainingConfig
-    environment: dict
-    checkpoint: Checkpoint
-
-
-def saved_run(output_dir: Path, console: Console) -> SavedRun | None:
-    """The newest valid checkpoint below ``output_dir``; None where there is none at all.
-
-    Raises ``ModelFileError`` when there are checkpoints and none is valid.
-    """
-    directory = CheckpointDirectory(Path(output_dir) / CHECKPOINT_DIR)
-    found = directory.load_newest(lambda path, error: console.warn("resume.damaged", path=path))
-    if found is None:
-        return None
-    metadata = found.metadata
-    if metadata.get("kind") != _KIND:
-        raise ModelFileError("model.foreign", path=found.path)
-    config = read_model_config(metadata, found.path)
-    try:
-        training = from_dict(TrainingConfig, metadata["training"])
-    except (KeyError, TypeError, SettingError) as error:
-        raise ModelFileError("model.config", path=found.path, reason=error) from error
-    return SavedRun(config, training, metadata.get("environment", {}), found)
 
 
 class LocalModelTrainer:
@@ -132,9 +81,8 @@ class LocalModelTrainer:
         self._resumed = resume_from is not None
         if resume_from is not None:
             self._require_same_run(resume_from, model_config)
-            self.position = _read_position(resume_from.checkpoint)
-            tensors = _with_prefix(resume_from.checkpoint.tensors, "model.")
-            self.model = build_model(model_config, tensors, resume_from.checkpoint.path)
+            self.position = resume_from.position
+            self.model = build_model(model_config, resume_from.weights, resume_from.path)
         else:
             self.position = Position()
             self.model = Transformer(model_config).initialize(training_config.seed)
@@ -143,7 +91,7 @@ class LocalModelTrainer:
         self.model.to(self.device).train()
         self.optimizer = build_optimizer(self.model, training_config)
         if resume_from is not None:
-            self._restore_optimizer(resume_from.checkpoint)
+            self._restore_optimizer(resume_from)
         self.schedule = build_schedule(self.optimizer, self.total_steps, self.position.step)
 
     @property
@@ -164,7 +112,7 @@ class LocalModelTrainer:
             previous = self.checkpoints.set_aside(self.output_dir / TRAINING_LOG)
             self.console.say("train.set_aside", path=previous)
         with (
-            _stop_requests() as stop,
+            stop_requests() as stop,
             self.console.progress(self.total_steps, position.step) as advance,
         ):
             for _ in range(position.epoch, self.config.epochs):
@@ -195,7 +143,7 @@ class LocalModelTrainer:
             position.batch,
         )
         for inputs, targets in batches:
-            loss = self._step(inputs.to(self.device), targets.to(self.device))
+            loss = self.train_step(inputs.to(self.device), targets.to(self.device))
             if position.batch % line_every == 0:
                 self.console.say(
                     "train.batch",
@@ -221,7 +169,7 @@ class LocalModelTrainer:
                 self._show_sample()
                 started = saved = time.monotonic()
 
-    def _step(self, inputs: Tensor, targets: Tensor) -> float:
+    def train_step(self, inputs: Tensor, targets: Tensor) -> float:
         """One update on a batch (B, T); returns its loss in nats per byte."""
         # The step's own seed: no random state to save, and nothing else can disturb dropout.
         torch.manual_seed(self.config.seed * 2**32 + self.position.step)
@@ -283,8 +231,7 @@ class LocalModelTrainer:
         if best is not last:
             try:
                 found = self.checkpoints.load_best()
-                tensors = _with_prefix(found.tensors, "model.")
-                self.model.load_state_dict(tensors)
+                self.model.load_state_dict(with_prefix(found.tensors, WEIGHTS))
                 self.console.say("train.best", epoch=best["epoch"])
             except ModelFileError:
                 self.console.warn("resume.damaged", path=self.checkpoints.directory)
@@ -295,7 +242,7 @@ class LocalModelTrainer:
             "epoch": best["epoch"],
             "step": best["step"],
             "eval_loss": best["eval_loss"],
-            "environment": self._environment(),
+            "environment": environment(self.device, self.dtype),
         }
         if path.exists():
             with contextlib.suppress(ModelFileError):
@@ -305,27 +252,27 @@ class LocalModelTrainer:
         save_model(path, self.model, provenance)
 
     def _save(self, best: bool = False) -> Path:
-        tensors = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
+        tensors = {WEIGHTS + name: tensor for name, tensor in self.model.state_dict().items()}
         for name, parameter in self.model.named_parameters():
             for key, value in self.optimizer.state[parameter].items():
-                tensors[f"optimizer.{name}.{key}"] = value
+                tensors[f"{OPTIMIZER}{name}.{key}"] = value
         metadata = {
-            "kind": _KIND,
+            "kind": KIND,
             "model": vars(self.model.config),
             "training": asdict(self.config),
             "corpus": self.corpus.fingerprint,
-            "environment": self._environment(),
+            "environment": environment(self.device, self.dtype),
             "position": asdict(self.position),
         }
         return self.checkpoints.save(self.position.step, tensors, metadata, best=best)
 
-    def _restore_optimizer(self, found: Checkpoint) -> None:
-        tensors = _with_prefix(found.tensors, "optimizer.")
+    def _restore_optimizer(self, run: SavedRun) -> None:
+        tensors = with_prefix(run.tensors, OPTIMIZER)
         for name, parameter in self.model.named_parameters():
             for key in ("step", "exp_avg", "exp_avg_sq"):
                 value = tensors.get(f"{name}.{key}")
                 if value is None or value.numel() not in (1, parameter.numel()):
-                    raise ModelFileError("model.dimensions", path=found.path)
+                    raise ModelFileError("model.dimensions", path=run.path)
                 value = value if key == "step" else value.to(self.device)
                 self.optimizer.state[parameter][key] = value
 
@@ -338,24 +285,13 @@ class LocalModelTrainer:
         for name, saved, value in pairs:
             if saved != value and name not in _FREE_ON_RESUME:
                 raise SettingError("resume.differs", name=name, saved=saved, value=value)
-        if run.checkpoint.metadata.get("corpus") != self.corpus.fingerprint:
+        if run.corpus != self.corpus.fingerprint:
             raise SettingError("resume.text_changed")
-        for name, value in self._environment().items():
+        for name, value in environment(self.device, self.dtype).items():
             if run.environment.get(name) != value:
                 self.console.warn(
                     "resume.not_exact", name=name, saved=run.environment.get(name), value=value
                 )
-
-    def _environment(self) -> dict:
-        """What a bit-identical resumption depends on besides the settings."""
-        return {
-            "torch": torch.__version__,
-            "numpy": np.__version__,
-            "threads": torch.get_num_threads(),
-            "processor": torch.backends.cpu.get_cpu_capability(),
-            "device": self.device.type,
-            "dtype": str(self.dtype).removeprefix("torch."),
-        }
 
     def _announce(self, finished: bool) -> None:
         position = self.position
@@ -383,43 +319,3 @@ class LocalModelTrainer:
         text = decode(bytes(generate(self.model, b"\n", _SAMPLE)))
         self.model.train()
         self.console.say("train.sample", text=" ".join(text.split()))
-
-
-def _read_position(found: Checkpoint) -> Position:
-    try:
-        return Position(**found.metadata["position"])
-    except (KeyError, TypeError) as error:
-        raise ModelFileError("model.damaged", path=found.path) from error
-
-
-def _with_prefix(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """The tensors whose names begin with ``prefix``, without it."""
-    return {
-        name[len(prefix) :]: tensor for name, tensor in tensors.items() if name.startswith(prefix)
-    }
-
-
-@contextlib.contextmanager
-def _stop_requests():
-    """Yields a function that tells whether Ctrl-C, SIGTERM or SIGHUP came.
-
-    The first request waits for the end of a step. A second Ctrl-C raises ``KeyboardInterrupt`` at
-    once. Outside the main thread, where signals cannot be caught, nothing is ever asked.
-    """
-    asked = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield asked.is_set
-        return
-
-    def ask(number, frame):
-        asked.set()
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    names = ("SIGINT", "SIGTERM", "SIGHUP")  # Windows has no SIGHUP
-    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
-    before = {number: signal.signal(number, ask) for number in numbers}
-    try:
-        yield asked.is_set
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -16,7 +16,8 @@ import torch
 from h2q.config import ModelConfig, TrainingConfig
 from h2q.console import Console
 from h2q.corpus import open_corpus
-from h2q.trainer import LocalModelTrainer, saved_run
+from h2q.saved_run import load_saved_run
+from h2q.trainer import LocalModelTrainer
 
 parser = argparse.ArgumentParser()
 parser.add_argument("text", type=Path)
@@ -38,9 +39,9 @@ trainer = LocalModelTrainer(
     model_config,
     training_config,
     dtype=torch.bfloat16,
-    resume_from=saved_run(arguments.output, Console()) if arguments.resume else None,
+    resume_from=load_saved_run(arguments.output, Console()) if arguments.resume else None,
 )
-step = trainer._step
+step = trainer.train_step
 
 
 def step_and_die(inputs, targets):
@@ -50,5 +51,5 @@ def step_and_die(inputs, targets):
     return loss
 
 
-trainer._step = step_and_die
+trainer.train_step = step_and_die
 trainer.train()

@@ -115,7 +115,7 @@ def test_loss_is_cross_entropy(tmp_path, tiny_model_config):
         probabilities = trainer.model(inputs).softmax(dim=-1)
     chosen = probabilities.gather(2, targets[:, :, None]).squeeze(2)
     expected = -chosen[targets != PAD].log().mean().item()
-    assert trainer._step(inputs, targets) == pytest.approx(expected, rel=1e-5)
+    assert trainer.train_step(inputs, targets) == pytest.approx(expected, rel=1e-5)
 
 
 def test_padding_with_token_0_to_512(tmp_path):

@@ -14,7 +14,8 @@ from h2q.console import Console
 from h2q.corpus import open_corpus
 from h2q.errors import Interrupted, ModelFileError, SaveFailed, SettingError, TrainingDiverged
 from h2q.model_file import load_model
-from h2q.trainer import LocalModelTrainer, saved_run
+from h2q.saved_run import load_saved_run
+from h2q.trainer import LocalModelTrainer
 
 CONFIG = TrainingConfig(epochs=2, lr=1e-3)
 GOLDEN_LOSSES = [5.5579, 4.4724, 3.5985, 2.9686, 2.4751, 2.1854, 2.0151, 1.9046, 1.8435, 1.8985]
@@ -35,7 +36,7 @@ def make_trainer(corpus, tmp_path, tiny_model_config):
 
 
 def resume(make_trainer, tmp_path, config=CONFIG, **options):
-    saved = saved_run(tmp_path / "out", Console(silent=True))
+    saved = load_saved_run(tmp_path / "out", Console(silent=True))
     return make_trainer(config, resume_from=saved, **options)
 
 
@@ -55,13 +56,13 @@ def test_training_learns_and_reports_held_out_numbers(make_trainer, tmp_path):
 
 def recorded_losses(trainer):
     """Trains, and returns the loss of each step."""
-    step, losses = trainer._step, []
+    step, losses = trainer.train_step, []
 
     def record(inputs, targets):
         losses.append(step(inputs, targets))
         return losses[-1]
 
-    trainer._step = record
+    trainer.train_step = record
     trainer.train()
     return losses
 
@@ -107,7 +108,7 @@ def test_log_is_there_after_every_epoch(make_trainer, tmp_path):
 def test_delivered_model_is_the_best_epoch(make_trainer, tmp_path):
     """Whatever ruins the model after the first epoch, the first one's weights are delivered."""
     trainer = make_trainer(replace(CONFIG, epochs=3, lr=3e-3))
-    step = trainer._step
+    step = trainer.train_step
 
     def ruin(inputs, targets):
         loss = step(inputs, targets)
@@ -116,7 +117,7 @@ def test_delivered_model_is_the_best_epoch(make_trainer, tmp_path):
                 trainer.model.output.weight.mul_(1.3)
         return loss
 
-    trainer._step = ruin
+    trainer.train_step = ruin
     trainer.train()
     assert trainer.position.best["epoch"] == 1
     model, provenance = load_model(tmp_path / "out" / MODEL_PATH)
@@ -137,14 +138,14 @@ def test_checkpoints_are_the_last_three_and_the_best(make_trainer, tmp_path):
 def test_a_signal_saves_and_the_run_can_go_on(make_trainer, tmp_path, number):
     straight = make_trainer(output="straight").train().state_dict()
     trainer = make_trainer()
-    step = trainer._step
+    step = trainer.train_step
 
     def step_with_signal(inputs, targets):
         if trainer.position.step == 5:
             os.kill(os.getpid(), number)
         return step(inputs, targets)
 
-    trainer._step = step_with_signal
+    trainer.train_step = step_with_signal
     with pytest.raises(Interrupted, match="第 6 步"):
         trainer.train()
     resumed = resume(make_trainer, tmp_path)
@@ -155,7 +156,7 @@ def test_a_signal_saves_and_the_run_can_go_on(make_trainer, tmp_path, number):
 
 def test_second_ctrl_c_leaves_at_once(make_trainer):
     trainer = make_trainer()
-    trainer._step = lambda *_: [os.kill(os.getpid(), signal.SIGINT) for _ in range(2)]
+    trainer.train_step = lambda *_: [os.kill(os.getpid(), signal.SIGINT) for _ in range(2)]
     with pytest.raises(KeyboardInterrupt):
         trainer.train()
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
@@ -164,7 +165,7 @@ def test_second_ctrl_c_leaves_at_once(make_trainer):
 @pytest.mark.parametrize("poison", [math.nan, math.inf])
 def test_a_loss_that_is_not_finite_never_reaches_the_weights(make_trainer, tmp_path, poison):
     trainer = make_trainer(replace(CONFIG, save_interval_seconds=0.0))
-    step = trainer._step
+    step = trainer.train_step
 
     def step_with_poison(inputs, targets):
         if trainer.position.step == 4:
@@ -175,7 +176,7 @@ def test_a_loss_that_is_not_finite_never_reaches_the_weights(make_trainer, tmp_p
             assert torch.equal(trainer.model.output.weight, before)
         return step(inputs, targets)
 
-    trainer._step = step_with_poison
+    trainer.train_step = step_with_poison
     with pytest.raises(TrainingDiverged):
         trainer.train()
     assert resume(make_trainer, tmp_path).position.step == 4
@@ -201,12 +202,12 @@ def test_padding_is_no_target(make_trainer):
     inputs = torch.randint(1, 256, (2, 64))
     targets = inputs.roll(-1, dims=1)
     targets[1, 10:] = 0
-    trainer._step(inputs, targets)
+    trainer.train_step(inputs, targets)
     assert trainer.position.loss_bytes == 64 + 10
 
 
 def test_resume_without_checkpoints_is_none(tmp_path):
-    assert saved_run(tmp_path, Console(silent=True)) is None
+    assert load_saved_run(tmp_path, Console(silent=True)) is None
 
 
 @pytest.fixture

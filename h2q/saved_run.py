@@ -1,0 +1,87 @@
+"""A run that can be resumed: its position and settings, read back from its newest checkpoint.
+
+What is written is decided by ``trainer``; this is the way in.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from h2q.checkpoint import CheckpointDirectory, Tensors
+from h2q.config import CHECKPOINT_DIR, ModelConfig, TrainingConfig, from_dict
+from h2q.console import Console
+from h2q.errors import ModelFileError, SettingError
+from h2q.model_file import read_model_config
+
+KIND = "checkpoint"
+WEIGHTS = "model."  # prefixes of the names of a checkpoint's tensors
+OPTIMIZER = "optimizer."
+
+
+@dataclass
+class Position:
+    """Where a run is: ``batch`` of ``epoch`` is the next to be trained (both from 0)."""
+
+    epoch: int = 0
+    batch: int = 0
+    step: int = 0
+    loss_sum: float = 0.0  # nats, over the bytes of this epoch so far
+    loss_bytes: int = 0
+    seconds: float = 0.0  # spent in training and evaluation, all sessions together
+    epoch_seconds: float = 0.0
+    log: list[dict] = field(default_factory=list)  # one object an epoch
+
+    @property
+    def best(self) -> dict | None:
+        """The epoch with the lowest held-out loss."""
+        return min(self.log, key=lambda entry: entry["eval_loss"], default=None)
+
+
+@dataclass(frozen=True)
+class SavedRun:
+    """A run that can be resumed: its settings, and the checkpoint to go on from."""
+
+    model_config: ModelConfig
+    training_config: TrainingConfig
+    environment: dict
+    position: Position
+    corpus: str  # fingerprint of its text
+    tensors: Tensors
+    path: Path
+
+    @property
+    def weights(self) -> Tensors:
+        """The model's tensors by the names that the model has for them."""
+        return with_prefix(self.tensors, WEIGHTS)
+
+
+def load_saved_run(output_dir: Path, console: Console) -> SavedRun | None:
+    """The newest valid checkpoint below ``output_dir``; None where there is none at all.
+
+    Raises ``ModelFileError`` when there are checkpoints and none is valid.
+    """
+    directory = CheckpointDirectory(Path(output_dir) / CHECKPOINT_DIR)
+    found = directory.load_newest(lambda path, error: console.warn("resume.damaged", path=path))
+    if found is None:
+        return None
+    metadata = found.metadata
+    if metadata.get("kind") != KIND:
+        raise ModelFileError("model.foreign", path=found.path)
+    try:
+        return SavedRun(
+            read_model_config(metadata, found.path),
+            from_dict(TrainingConfig, metadata["training"]),
+            dict(metadata["environment"]),
+            Position(**metadata["position"]),
+            metadata["corpus"],
+            found.tensors,
+            found.path,
+        )
+    except (KeyError, TypeError, ValueError, SettingError) as error:
+        raise ModelFileError("model.config", path=found.path, reason=error) from error
+
+
+def with_prefix(tensors: Tensors, prefix: str) -> Tensors:
+    """The tensors whose names begin with ``prefix``, without it."""
+    return {
+        name[len(prefix) :]: tensor for name, tensor in tensors.items() if name.startswith(prefix)
+    }
