@@ -10,6 +10,8 @@ import hashlib
 import json
 import os
 import re
+import struct
+import warnings
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +25,18 @@ from h2q.files import link_or_copy, parse_json, sync_directory, write_atomically
 FORMAT = "h2q-evo"
 FORMAT_VERSION = 1
 KEEP = 3  # newest checkpoints that stay, besides the best
+_DTYPES = {
+    torch.float32,
+    torch.float64,
+    torch.float16,
+    torch.bfloat16,
+    torch.int64,
+    torch.int32,
+    torch.int16,
+    torch.int8,
+    torch.uint8,
+    torch.bool,
+}
 METADATA_LIMIT_BYTES = 64 * 2**20
 
 Tensors = dict[str, Tensor]
@@ -61,7 +75,9 @@ def load(path: Path) -> tuple[Tensors, dict]:
     path = Path(path)
     try:
         _check_archive(path)
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise ModelFileError("model.missing", path=path) from error
     except OSError as error:
@@ -70,8 +86,9 @@ def load(path: Path) -> tuple[Tensors, dict]:
         raise ModelFileError("model.damaged", path=path) from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise ModelFileError("model.foreign", path=path)
-    if content.get("version") != FORMAT_VERSION:
-        raise ModelFileError("model.version", path=path, version=content.get("version"))
+    version = content.get("version")
+    if not (isinstance(version, int) and version == FORMAT_VERSION):
+        raise ModelFileError("model.version", path=path, version=version)
     tensors, text = content.get("tensors"), content.get("metadata")
     if not (_is_tensors(tensors) and isinstance(text, str) and len(text) <= METADATA_LIMIT_BYTES):
         raise ModelFileError("model.damaged", path=path)
@@ -98,12 +115,39 @@ def _check_archive(path: Path) -> None:
             raise ValueError("compressed entries")
         if sum(entry.file_size for entry in entries) > size:
             raise ValueError("entries overlap")
+        _check_end(stream, size)
+
+
+def _check_end(stream, size: int) -> None:
+    """Refuses an archive in which two readers could find two directories, or bytes around it.
+
+    At the end stand the directory, in most files the zip64 record and its locator, and a record
+    without a comment; each names where the one before lies.
+    """
+    stream.seek(-98, os.SEEK_END)
+    tail = stream.read()
+    length, start = struct.unpack("<II", tail[88:96])
+    end = size - 22
+    if tail[56:60] == b"PK\6\7":
+        end = size - 98
+        if struct.unpack("<Q", tail[64:72])[0] != end or tail[:4] != b"PK\6\6":
+            raise ValueError("the zip64 record is elsewhere")
+        if (start, length) != tuple(
+            min(n, 0xFFFFFFFF) for n in struct.unpack("<QQ", tail[40:56])[::-1]
+        ):
+            raise ValueError("two directories")
+        length, start = struct.unpack("<QQ", tail[40:56])
+    if tail[76:80] != b"PK\5\6" or start + length != end:
+        raise ValueError("the directory is elsewhere")
 
 
 def _is_tensors(value) -> bool:
     return isinstance(value, dict) and all(
         isinstance(name, str)
-        and isinstance(tensor, Tensor)
+        and name.isprintable()
+        and type(tensor) is Tensor
+        and tensor.dtype in _DTYPES
+        and not tensor.is_nested
         and tensor.layout == torch.strided
         and tensor.is_contiguous()
         and tensor.device.type == "cpu"
@@ -156,7 +200,7 @@ class CheckpointDirectory:
         save(path, tensors, metadata)
         if best:
             link_or_copy(path, self.directory / self.BEST)
-        for old_step in list(self.steps())[:-KEEP]:
+        for old_step in [old for old in self.steps() if old != step][: 1 - KEEP]:
             with contextlib.suppress(OSError):
                 (self.directory / f"step_{old_step:09d}.pt").unlink()
         return path

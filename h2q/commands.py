@@ -5,6 +5,7 @@ on the output directory.
 """
 
 import argparse
+import shlex
 from dataclasses import replace
 from pathlib import Path
 
@@ -85,7 +86,7 @@ class TrainingCommands:
             log=self.output_dir / TRAINING_LOG,
         )
         if self.arguments.mode == "train":
-            self.console.say("train.next")
+            self._say_next()
 
     def evolve(self, evolution: EvolutionConfig) -> None:
         """Lets the trained model evolve; trains one first where there is none."""
@@ -119,6 +120,17 @@ class TrainingCommands:
             dtype=dtype,
             console=self.console,
         ).evolve()
+
+    def _say_next(self) -> None:
+        """The next commands, with the places that were named on the command line."""
+        model, places = "", ""
+        if self.output_dir != Path():
+            model = f" --model {shlex.quote(str(self.output_dir / MODEL_PATH))}"
+            places = f" --output_dir {shlex.quote(str(self.output_dir))}"
+        for name in ("data_dir", "eval_dir", "encoding"):
+            if (value := getattr(self.arguments, name)) is not None:
+                places += f" --{name} {shlex.quote(str(value))}"
+        self.console.say("train.next", model=model, places=places)
 
     def _saved_run(self) -> SavedRun | None:
         saved = load_saved_run(self.output_dir, self.console)

@@ -5,7 +5,6 @@ A configuration checks itself when it is made: a value of the wrong type or out 
 """
 
 import difflib
-import math
 from dataclasses import dataclass, field, fields
 
 from h2q.errors import SettingError
@@ -40,13 +39,13 @@ class _Checked:
             if "minimum" not in item.metadata:
                 continue
             minimum, maximum = item.metadata["minimum"], item.metadata["maximum"]
-            if not (math.isfinite(value) and minimum <= value <= maximum):
+            if not minimum <= value <= maximum:
                 raise SettingError(
                     "setting.range",
                     name=item.name,
                     value=value,
-                    minimum=f"{minimum:g}",
-                    maximum=f"{maximum:g}",
+                    minimum=minimum,
+                    maximum=maximum,
                 )
 
 

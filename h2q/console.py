@@ -58,7 +58,7 @@ class Console:
 
         Yields a function that is called with the number of steps done since its last call.
         """
-        if self._silent or not sys.stderr.isatty():
+        if self._silent or not _is_terminal(sys.stderr):
             yield lambda steps: None
             return
         from tqdm import tqdm
@@ -80,9 +80,18 @@ class Console:
             self._bar.refresh()
 
 
+def _is_terminal(stream) -> bool:
+    return stream is not None and not stream.closed and stream.isatty()
+
+
 def _emit(stream, text: str) -> None:
+    if stream is None:
+        return
     try:
-        stream.write(text)
+        try:
+            stream.write(text)
+        except UnicodeEncodeError:
+            stream.write(text.encode(stream.encoding, "replace").decode(stream.encoding))
         stream.flush()
     except (OSError, ValueError):  # a full disk, a closed pipe: nobody is reading, work goes on
         with contextlib.suppress(OSError, ValueError):

@@ -6,6 +6,7 @@ Does not know what is in a file beyond bytes and JSON.
 import contextlib
 import hashlib
 import json
+import math
 import os
 import shutil
 import tempfile
@@ -83,11 +84,15 @@ def link_or_copy(source: Path, target: Path) -> None:
             os.link(source, temporary)
         except OSError:
             shutil.copyfile(source, temporary)
+            with open(temporary, "rb+") as stream:
+                os.fsync(stream.fileno())
         os.replace(temporary, target)
-        temporary.unlink(missing_ok=True)  # a rename between two links to one file does nothing
         sync_directory(target.parent)
     except OSError as error:
         raise SaveFailed("save.failed", path=target, reason=error.strerror or error) from error
+    finally:  # a rename between two links to one file does nothing
+        with contextlib.suppress(OSError):
+            temporary.unlink()
 
 
 def sha256_of_file(path: Path) -> str:
@@ -121,8 +126,12 @@ def parse_json(text: str) -> Any:
     def refuse(constant):
         raise ValueError(f"{constant} is not a number of JSON")
 
+    def finite(digits):
+        number = float(digits)
+        return number if math.isfinite(number) else refuse(digits)
+
     try:
-        return json.loads(text, parse_constant=refuse)
+        return json.loads(text, parse_constant=refuse, parse_float=finite)
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
 

@@ -232,14 +232,14 @@ MESSAGES: dict[str, tuple[str, str]] = {
     ),
     "train.next": (
         "💡 这样小的模型会学到您文本的用词和文风，但不会推理，说的话也不保证属实。接下来：\n"
-        "   python3 local_inference_demo.py --mode demo\n"
-        "   python3 local_inference_demo.py --mode interactive\n"
-        "   python3 local_training_system.py --mode evolve --cycles 3",
+        "   python3 local_inference_demo.py --mode demo{model}\n"
+        "   python3 local_inference_demo.py --mode interactive{model}\n"
+        "   python3 local_training_system.py --mode evolve --cycles 3{places}",
         "💡 So small a model learns the words and the style of your text; it does not reason, and "
         "what it says need not be true. Next:\n"
-        "   python3 local_inference_demo.py --mode demo\n"
-        "   python3 local_inference_demo.py --mode interactive\n"
-        "   python3 local_training_system.py --mode evolve --cycles 3",
+        "   python3 local_inference_demo.py --mode demo{model}\n"
+        "   python3 local_inference_demo.py --mode interactive{model}\n"
+        "   python3 local_training_system.py --mode evolve --cycles 3{places}",
     ),
     "train.interrupted": (
         "已在第 {step} 步停止，进度保存在 {path}。",
@@ -393,7 +393,6 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "与本机训练好的模型对话。完全离线。",
         "Talk to the model trained on this machine. Entirely offline.",
     ),
-    "help.usage": ("用法", "usage"),
     "help.options": ("参数", "options"),
     "help.help": ("显示本说明", "show this help"),
     "help.version": ("显示版本", "show the version"),

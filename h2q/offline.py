@@ -8,7 +8,12 @@ import sys
 
 from h2q.errors import NetworkBlocked
 
-_LOOKUPS = {"socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr"}
+_LOOKUPS = {
+    "socket.getaddrinfo",
+    "socket.getnameinfo",
+    "socket.gethostbyname",
+    "socket.gethostbyaddr",
+}
 _armed = False
 
 
@@ -18,7 +23,7 @@ def _hook(event: str, arguments: tuple) -> None:
     import socket
 
     if event in _LOOKUPS or (
-        event == "socket.__new__" and arguments[1] in (socket.AF_INET, socket.AF_INET6)
+        event == "socket.__new__" and arguments[1] in (-1, socket.AF_INET, socket.AF_INET6)
     ):
         raise NetworkBlocked("network.blocked", event=event)
 

@@ -5,6 +5,7 @@ import os
 import pty
 import re
 import select
+import shlex
 import subprocess
 import sys
 
@@ -204,9 +205,16 @@ def test_gb18030_novel_is_detected(tmp_path):
     text = tmp_path / "text" / "novel.txt"
     text.parent.mkdir()
     text.write_bytes(novel[:6000].encode("gb18030"))
-    result = train("--preset", "tiny", "--epochs", 1, "--data-dir", "text", cwd=tmp_path)
+    result = train(
+        *("--preset", "tiny", "--epochs", 1, "--data-dir", "text", "--output-dir", "my model"),
+        cwd=tmp_path,
+    )
     assert result.returncode == 0, result.stderr
     assert "GB18030 1" in result.stdout
+    next_command = re.search(r"local_inference_demo\.py (--mode demo.*)", result.stdout)[1]
+    demo = chat(*shlex.split(next_command), "--max_length", 5, cwd=tmp_path)
+    assert demo.returncode == 0, demo.stderr
+    assert "--cycles 3 --output_dir 'my model' --data_dir text" in result.stdout
 
 
 def test_resume_starts_anew_where_there_is_nothing(workplace, tmp_path):

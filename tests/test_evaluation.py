@@ -99,5 +99,6 @@ def test_evaluations_of_different_windows_are_not_compared():
         paired_difference(evaluation([1, 2]), evaluation([1, 2], [64, 63]), 0.95)
 
 
-def test_perplexity_of_a_hopeless_loss_is_infinite():
-    assert perplexity(1e6) == math.inf
+def test_perplexity_of_a_hopeless_loss_is_still_a_number():
+    assert math.isfinite(perplexity(1e6))
+    assert perplexity(2.0) == math.exp(2.0)

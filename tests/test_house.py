@@ -1,0 +1,145 @@
+"""Which module may import which, and what is loaded when."""
+
+import ast
+import subprocess
+import sys
+
+import pytest
+
+from conftest import REPOSITORY
+
+ROWS = """
+messages errors config files tokenizer offline console interrupts
+encodings corpus hardware model optim checkpoint model_file saved_run
+generation evaluation trainer inference knowledge evolution
+chat commands cli
+"""
+FOUNDATION, *_ = (row.split() for row in ROWS.strip().splitlines())
+ORDER = ROWS.split()
+DEPENDENCIES = {"torch", "numpy", "tqdm"}
+TREES = {
+    path.stem: ast.parse(path.read_text(encoding="utf-8"))
+    for path in sorted((REPOSITORY / "h2q").glob("*.py"))
+}
+SCRIPTS = {
+    "local_training_system": ["LocalModelTrainer", "SelfEvolutionEngine"],
+    "local_inference_demo": ["LocalInferenceModel"],
+}
+each_module = pytest.mark.parametrize("module", ORDER)
+
+
+def imports(module: str) -> set:
+    """Dotted names that ``module`` imports anywhere, also within functions."""
+    found = set()
+    for node in ast.walk(TREES[module]):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            within = [f"h2q.{alias.name}" for alias in node.names]
+            found |= set(within) if node.module == "h2q" else {node.module}
+    return found
+
+
+def loaded_by(code: str) -> set:
+    """The heavy libraries in memory after a new process ran ``code``."""
+    code += f"\nimport sys; print(*({DEPENDENCIES!r} & set(sys.modules)), file=sys.stderr)"
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=REPOSITORY,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+        timeout=120,
+    )
+    assert run.returncode == 0, run.stderr
+    return set(run.stderr.split())
+
+
+def test_every_module_has_its_place():
+    assert set(TREES) - {"__init__"} == set(ORDER)
+
+
+@each_module
+def test_a_module_imports_only_from_above(module):
+    """From the rows above its own, and from those before it in its own."""
+    ours = {name.split(".")[1] for name in imports(module) if name.startswith("h2q.")}
+    assert ours <= set(ORDER[: ORDER.index(module)])
+
+
+def test_the_package_itself_imports_none_of_its_modules():
+    assert not any(name.startswith("h2q") for name in imports("__init__"))
+
+
+@each_module
+def test_a_module_imports_nothing_but_the_three_dependencies(module):
+    others = {name.split(".")[0] for name in imports(module)} - {"h2q"}
+    foreign = others - set(sys.stdlib_module_names)
+    assert foreign <= ({"tqdm"} if module in FOUNDATION else DEPENDENCIES)
+
+
+@pytest.mark.parametrize("module", TREES)
+def test_a_module_says_what_it_does(module):
+    assert len(ast.get_docstring(TREES[module]) or "") > 20
+
+
+@each_module
+def test_no_module_runs_text_or_pickles(module):
+    """A file is data. ``torch.load`` always has ``weights_only=True``."""
+    assert not imports(module) & {"pickle", "marshal", "shelve", "dill", "subprocess"}
+    for node in ast.walk(TREES[module]):
+        if not isinstance(node, ast.Call):
+            continue
+        name = ast.unparse(node.func)
+        assert name not in ("eval", "exec", "compile", "__import__", "os.system")
+        if name == "torch.load":
+            assert "weights_only=True" in map(ast.unparse, node.keywords)
+
+
+def test_torch_is_loaded_from_files_in_one_place_only():
+    callers = [
+        module
+        for module, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "torch.load"
+    ]
+    assert callers == ["checkpoint"]
+
+
+@pytest.mark.parametrize("module", ["h2q", "h2q.cli", *(f"h2q.{name}" for name in FOUNDATION)])
+def test_importing_it_loads_no_library(module):
+    assert loaded_by(f"import {module}") == set()
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+@pytest.mark.parametrize("flag", ["--help", "-h", "--version", "--lang=xx", "--no_such_flag"])
+def test_help_and_wrong_use_load_no_library(script, flag):
+    code = f"""
+import contextlib, io, runpy, sys
+sys.argv = ["{script}.py", "{flag}"]
+with contextlib.suppress(SystemExit), contextlib.redirect_stderr(io.StringIO()):
+    runpy.run_path("{script}.py", run_name="__main__")
+"""
+    assert loaded_by(code) == set()
+
+
+def test_loaded_by_sees_a_library_that_is_there():
+    assert "torch" in loaded_by("import h2q; h2q.LocalInferenceModel")
+
+
+@pytest.mark.parametrize(
+    ("script", "name"), [(script, name) for script, names in SCRIPTS.items() for name in names]
+)
+def test_public_classes_can_be_imported_from_the_scripts(script, name):
+    public = __import__(script, fromlist=[name])
+    import h2q
+
+    assert getattr(public, name) is getattr(h2q, name)
+    assert getattr(h2q, name).__name__ == name
+    assert name in h2q.__all__
+
+
+@pytest.mark.parametrize("module", ["h2q", *SCRIPTS])
+def test_names_that_are_not_there_are_not_made_up(module):
+    with pytest.raises(AttributeError, match="NoSuchThing"):
+        _ = __import__(module).NoSuchThing
