@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from h2q import encodings
+from h2q.config import CHECKPOINT_DIR
 from h2q.errors import CorpusError
 from h2q.files import sha256_of_file, write_atomically
 from h2q.messages import message
@@ -69,7 +70,7 @@ def find_text_files(path: Path) -> list[Path]:
     """All ``*.txt`` below a directory in sorted order, or the one file that ``path`` names.
 
     Symbolic links to files are followed, links to directories are not; a file reached twice
-    counts once. Raises ``CorpusError`` when ``path`` is missing or cannot be listed.
+    counts once. What a run of ours writes below is no text of the person's. Raises ``CorpusError`` when ``path`` is missing or cannot be listed.
     """
     path = Path(path)
     if not path.exists():
@@ -81,11 +82,12 @@ def find_text_files(path: Path) -> list[Path]:
         raise CorpusError("corpus.unreadable", path=error.filename, reason=error.strerror)
 
     found = {}
-    for folder, _, names in os.walk(path, onerror=refuse):
-        for name in names:
+    for folder, directories, names in os.walk(path, onerror=refuse):
+        directories[:] = sorted(name for name in directories if name != CHECKPOINT_DIR)
+        for name in sorted([*directories, *names]):
             if name.lower().endswith(".txt"):
                 candidate = Path(folder, name)
-                found.setdefault(candidate.resolve(), candidate)
+                found.setdefault(os.path.realpath(candidate), candidate)
     return sorted(found.values())
 
 
@@ -105,12 +107,16 @@ def scan(path: Path, cache_dir: Path, encoding: str | None = None) -> Scan:
                 result.skipped.append((file, "skip.empty"))
             elif (text := _examine(file, cache_dir, encoding)) is None:
                 result.skipped.append((file, "skip.not_text"))
+            elif text.size == 0:  # nothing but a byte-order mark
+                result.skipped.append((file, "skip.empty"))
             else:
                 result.files.append(text)
         except PermissionError:
             result.skipped.append((file, "skip.denied"))
         except FileNotFoundError:  # a dangling link, or deleted meanwhile
             result.skipped.append((file, "skip.gone"))
+        except OSError:  # a link to itself, a broken disk
+            result.skipped.append((file, "skip.unreadable"))
     return result
 
 
@@ -119,7 +125,7 @@ def _examine(file: Path, cache_dir: Path, encoding: str | None) -> TextFile | No
         if (text := _as_utf8(file, file, "utf-8")) is not None:
             return text
         with open(file, "rb") as stream:
-            encoding = encodings.detect(stream.read(encodings.CHUNK_BYTES))
+            encoding = encodings.detect(encodings.telling_chunk(stream))
         if encoding == "utf-8-sig":
             return _as_utf8(file, file, encoding, offset=3)
         if not encoding:
@@ -135,7 +141,7 @@ def _examine(file: Path, cache_dir: Path, encoding: str | None) -> TextFile | No
 
 
 def _transcoded(file: Path, cache_dir: Path, encoding: str) -> TextFile | None:
-    stored = Path(cache_dir) / f"{sha256_of_file(file)[:32]}.{encoding}.txt"
+    stored = Path(cache_dir) / f"{sha256_of_file(file)[:32]}.{encoding}.utf8"
     if not stored.exists():
         write_atomically(stored, lambda target: encodings.transcode(file, encoding, target))
     return _as_utf8(file, stored, encoding)
@@ -187,23 +193,21 @@ class _Reader:
         try:
             stream = self._open.get(index) or self._opened(index)
             self._open.move_to_end(index)
+            status = os.fstat(stream.fileno())
             stream.seek(file.offset + start)
             data = stream.read(length)
         except OSError as error:
             raise CorpusError("corpus.changed", path=file.path) from error
-        if len(data) != length:
+        as_scanned = (file.offset + file.size, file.modified_ns)
+        if (status.st_size, status.st_mtime_ns) != as_scanned or len(data) != length:
             raise CorpusError("corpus.changed", path=file.path)
         return data
 
     def _opened(self, index: int) -> BinaryIO:
-        file = self.files[index]
         if len(self._open) >= _OPEN_FILES:
             self._open.popitem(last=False)[1].close()
-        stream = open(file.stored, "rb", buffering=0)  # noqa: SIM115  closed when evicted
+        stream = open(self.files[index].stored, "rb", buffering=0)  # noqa: SIM115  closed above
         self._open[index] = stream
-        status = os.fstat(stream.fileno())
-        if (status.st_size, status.st_mtime_ns) != (file.offset + file.size, file.modified_ns):
-            raise CorpusError("corpus.changed", path=file.path)
         return stream
 
 
@@ -324,10 +328,10 @@ def _require_text(found: Scan, path: Path) -> None:
 
 
 def _choose_heldout(found: Scan, reader: _Reader) -> dict[int, tuple[np.ndarray, int]]:
-    """For each file a mask of its held-out blocks and the size of a block.
+    """For each file a mask of its held-out blocks, and the size of a block.
 
-    A block is held out when its hash falls into the lowest 5 %; at least one is, and no more
-    than half of them.
+    A whole block is held out when its hash falls into the lowest 5 %. Where that takes none, or
+    more than half of the text, the one block with the lowest hash is.
     """
     block_bytes = BLOCK_BYTES
     hashes = [file.blocks for file in found.files]
@@ -335,19 +339,27 @@ def _choose_heldout(found: Scan, reader: _Reader) -> dict[int, tuple[np.ndarray,
         block_bytes = SMALL_BLOCK_BYTES
         contents = (reader.read(index, 0, file.size) for index, file in enumerate(found.files))
         hashes = [
-            np.array(
-                [int.from_bytes(digest[:8], "big") for digest in _block_digests(data, block_bytes)],
-                dtype=np.uint64,
+            np.frombuffer(
+                b"".join(digest[:8] for digest in _block_digests(data, block_bytes)), dtype=">u8"
             )
             for data in contents
         ]
-    threshold = np.uint64(HELDOUT_FRACTION * 2**64)
-    count = sum(int((values < threshold).sum()) for values in hashes)
-    lowest = min(int(values.min()) for values in hashes)
-    total = sum(map(len, hashes))
-    if not 1 <= count <= total // 2:
-        threshold = np.uint64(lowest) + np.uint64(1)
-    return {index: (values < threshold, block_bytes) for index, values in enumerate(hashes)}
+    masks = [values < int(HELDOUT_FRACTION * 2**64) for values in hashes]
+    whole = [file.size // block_bytes for file in found.files]
+    if not any(whole):  # many small files, each shorter than a block
+        whole = [len(values) for values in hashes]
+    for mask, count in zip(masks, whole):
+        mask[count:] = False
+    chosen = sum(int(mask.sum()) for mask in masks) * block_bytes
+    if not 0 < chosen <= found.size / 2:
+        lowest = min(
+            (int(values[:count].min()), index, int(values[:count].argmin()))
+            for index, (values, count) in enumerate(zip(hashes, whole))
+            if count
+        )
+        masks = [np.zeros(len(values), dtype=bool) for values in hashes]
+        masks[lowest[1]][lowest[2]] = True
+    return {index: (mask, block_bytes) for index, mask in enumerate(masks)}
 
 
 def _runs(size: int, mask: np.ndarray | None, block_bytes: int) -> Iterator[tuple[bool, int, int]]:

@@ -25,8 +25,17 @@ _FREQUENT = frozenset(
 )
 
 
+def telling_chunk(stream: BinaryIO) -> bytes:
+    """The first chunk of a text that is more than plain ASCII, which is the same in nearly all
+    encodings."""
+    while chunk := stream.read(CHUNK_BYTES):
+        if not chunk.isascii() or b"\0" in chunk:
+            break
+    return chunk
+
+
 def detect(head: bytes) -> str:
-    """The encoding of a text that begins with ``head`` and is not plain UTF-8.
+    """The encoding of a text whose telling part begins with ``head`` and is not plain UTF-8.
 
     Returns a codec name, or ``""`` when the bytes are binary or in no recognised encoding.
     """
@@ -43,35 +52,39 @@ def detect(head: bytes) -> str:
 
 
 def _is_plain_utf16(head: bytes, name: str) -> bool:
-    """UTF-16 without a mark: decodes, and is made of letters, spaces and punctuation."""
+    """UTF-16 without a mark: decodes, nothing in it is a control character, and what is not ASCII
+    looks like Chinese. (Two ASCII bytes taken together are nearly always some character.)"""
     try:
         text = codecs.getincrementaldecoder(name)().decode(head)
     except UnicodeDecodeError:
         return False
-    usual = sum(char.isprintable() or char in "\r\n\t" for char in text)
-    familiar = sum(char.isascii() or "\u4e00" <= char <= "\u9fff" for char in text)
-    return bool(text) and usual == len(text) and familiar > 0.7 * len(text)
+    usual = all(char.isprintable() or char in "\r\n\t\u3000" for char in text)
+    return bool(text) and usual and _looks_chinese(text)
 
 
 def _looks_chinese(text: str) -> bool:
-    """Most characters are everyday ones (GB 2312 punctuation and first level), and in a text long
-    enough to tell, the frequent characters are there."""
+    """Of what is not ASCII most is everyday (GB 2312 punctuation and first level), and frequent
+    characters are there as often as in any prose."""
     wide = [char for char in text if not char.isascii()]
     everyday = frequent = 0
     for char in wide:
         first, *rest = char.encode("gb18030")
         everyday += len(rest) == 1 and rest[0] >= 0xA1 and (first <= 0xA3 or 0xB0 <= first <= 0xD7)
         frequent += char in _FREQUENT
-    return everyday >= 0.5 * len(wide) and (len(wide) < 20 or frequent >= 0.08 * len(wide))
+    return everyday >= 0.5 * len(wide) and frequent >= 0.08 * len(wide)
 
 
 def transcode(source: Path, encoding: str, target: BinaryIO) -> None:
-    """Writes the text of ``source`` to ``target`` as UTF-8, a chunk at a time.
+    """Writes the text of ``source`` to ``target`` as UTF-8, a chunk at a time, without its mark.
 
     Raises ``UnicodeError`` where the bytes are not of that encoding.
     """
     decoder = codecs.getincrementaldecoder(encoding)("strict")
+    begun = False
     with open(source, "rb") as stream:
         while chunk := stream.read(CHUNK_BYTES):
-            target.write(decoder.decode(chunk).encode("utf-8"))
+            text = decoder.decode(chunk)
+            if text and not begun:
+                text, begun = text.removeprefix("\ufeff"), True
+            target.write(text.encode("utf-8"))
         target.write(decoder.decode(b"", final=True).encode("utf-8"))

@@ -102,6 +102,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "skip.special": ("不是普通文件", "not a regular file"),
     "skip.denied": ("没有读取权限", "permission denied"),
     "skip.gone": ("文件不存在", "no such file"),
+    "skip.unreadable": ("无法读取", "cannot be read"),
     "skip.not_text": (
         "不是可识别编码的文本",
         "not text in a recognised encoding",
