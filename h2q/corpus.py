@@ -70,7 +70,8 @@ def find_text_files(path: Path) -> list[Path]:
     """All ``*.txt`` below a directory in sorted order, or the one file that ``path`` names.
 
     Symbolic links to files are followed, links to directories are not; a file reached twice
-    counts once. What a run of ours writes below is no text of the person's. Raises ``CorpusError`` when ``path`` is missing or cannot be listed.
+    counts once. What a run of ours writes below is no text of the person's. Raises
+    ``CorpusError`` when ``path`` is missing or cannot be listed.
     """
     path = Path(path)
     if not path.exists():
@@ -306,9 +307,11 @@ def open_corpus(
     if size < context_length:
         needed = context_length + (SMALL_BLOCK_BYTES if split else 0)
         raise CorpusError("corpus.short", path=path, size=found.size, needed=needed)
-    fingerprint = hashlib.sha256("\n".join(identity).encode()).hexdigest()
     if heldout is None:
         heldout = ByteStream(reader, held)
+    if not heldout.windows(context_length, context_length):
+        raise CorpusError("corpus.short", path=eval_path or path, size=len(heldout), needed=2)
+    fingerprint = hashlib.sha256("\n".join(identity).encode()).hexdigest()
     return Corpus(train, heldout, found, fingerprint)
 
 
@@ -330,8 +333,8 @@ def _require_text(found: Scan, path: Path) -> None:
 def _choose_heldout(found: Scan, reader: _Reader) -> dict[int, tuple[np.ndarray, int]]:
     """For each file a mask of its held-out blocks, and the size of a block.
 
-    A whole block is held out when its hash falls into the lowest 5 %. Where that takes none, or
-    more than half of the text, the one block with the lowest hash is.
+    A block is held out when its hash falls into the lowest 5 %. Where that takes less than one
+    whole block or more than half of the text, the whole block with the lowest hash is.
     """
     block_bytes = BLOCK_BYTES
     hashes = [file.blocks for file in found.files]
@@ -344,21 +347,20 @@ def _choose_heldout(found: Scan, reader: _Reader) -> dict[int, tuple[np.ndarray,
             )
             for data in contents
         ]
+    lengths = [
+        np.minimum(block_bytes, file.size - block_bytes * np.arange(len(values)))
+        for file, values in zip(found.files, hashes)
+    ]
     masks = [values < int(HELDOUT_FRACTION * 2**64) for values in hashes]
-    whole = [file.size // block_bytes for file in found.files]
-    if not any(whole):  # many small files, each shorter than a block
-        whole = [len(values) for values in hashes]
-    for mask, count in zip(masks, whole):
-        mask[count:] = False
-    chosen = sum(int(mask.sum()) for mask in masks) * block_bytes
-    if not 0 < chosen <= found.size / 2:
-        lowest = min(
-            (int(values[:count].min()), index, int(values[:count].argmin()))
-            for index, (values, count) in enumerate(zip(hashes, whole))
-            if count
+    chosen = sum(int(sizes[mask].sum()) for sizes, mask in zip(lengths, masks))
+    if not block_bytes <= chosen <= found.size / 2:
+        *_, index, block = min(
+            (int(sizes[block]) < block_bytes, int(values[block]), index, block)
+            for index, (values, sizes) in enumerate(zip(hashes, lengths))
+            for block in range(len(values))
         )
         masks = [np.zeros(len(values), dtype=bool) for values in hashes]
-        masks[lowest[1]][lowest[2]] = True
+        masks[index][block] = True
     return {index: (mask, block_bytes) for index, mask in enumerate(masks)}
 
 

@@ -26,12 +26,16 @@ _FREQUENT = frozenset(
 
 
 def telling_chunk(stream: BinaryIO) -> bytes:
-    """The first chunk of a text that is more than plain ASCII, which is the same in nearly all
-    encodings."""
+    """The first chunk of a text that is more than plain ASCII, which nearly all encodings share.
+
+    A byte of the chunk before it, if any, stands in front: a mark counts at the beginning only.
+    """
+    before = b""
     while chunk := stream.read(CHUNK_BYTES):
         if not chunk.isascii() or b"\0" in chunk:
             break
-    return chunk
+        before = chunk[-1:]
+    return before + chunk
 
 
 def detect(head: bytes) -> str:

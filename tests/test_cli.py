@@ -276,6 +276,7 @@ def files_below(directory):
         (["--data_dir", "zero.txt"], ["zero.txt", "空文件"]),
         (["--data_dir", "short.txt"], ["short.txt", "300", "1024"]),
         (["--data_dir", "good.txt", "--eval_dir", "nowhere"], ["nowhere"]),
+        (["--data_dir", "good.txt", "--eval_dir", "byte.txt"], ["byte.txt", "1", "2"]),
         (["--data_dir", "good.txt", "--encoding", "klingon"], ["klingon"]),
         (["--data_dir", "good.txt", "--encoding", "zip"], ["zip"]),
         (["--data_dir", "good.txt", "--encoding", "ascii"], ["good.txt", "ascii"]),
@@ -303,6 +304,7 @@ def test_wrong_use_of_training_is_one_line_and_writes_nothing(tmp_path, argument
     (tmp_path / "binary.txt").write_bytes(bytes(range(256)) * 20)
     (tmp_path / "zero.txt").touch()
     (tmp_path / "short.txt").write_text("a" * 300)
+    (tmp_path / "byte.txt").write_text("a")
     (tmp_path / "good.txt").write_text(make_text(3000), encoding="utf-8")
     before = files_below(tmp_path)
     fails(train(*arguments, cwd=tmp_path), *parts)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from h2q import encodings
-from h2q.encodings import CHUNK_BYTES, detect, transcode
+from h2q.encodings import CHUNK_BYTES, detect, telling_chunk, transcode
 
 CORPORA = Path(__file__).resolve().parents[2] / "shared" / "corpora"
 CHINESE = "今天天气很好。我们去公园散步，看到许多美丽的花，孩子们在那里玩，大家都说：“真好！”\n"
@@ -72,6 +72,11 @@ def transcoded(tmp_path, data: bytes, encoding: str) -> bytes:
 def test_a_mark_decides(mark, name):
     assert detect(mark + b"a\0b\0c\0d\0") == name
     assert detect(mark) == name
+
+
+def test_a_mark_counts_at_the_beginning_only():
+    head = telling_chunk(io.BytesIO(b"a" * CHUNK_BYTES + codecs.BOM_UTF16_LE + b"a\0b\0"))
+    assert detect(head) == ""
 
 
 @pytest.mark.parametrize("name", ["utf-16-le", "utf-16-be"])
