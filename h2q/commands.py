@@ -24,7 +24,7 @@ from h2q.config import (
     from_dict,
 )
 from h2q.console import Console
-from h2q.corpus import Corpus, find_text_files, open_corpus
+from h2q.corpus import Corpus, open_corpus
 from h2q.errors import CorpusError, SettingError
 from h2q.evolution import SelfEvolutionEngine
 from h2q.hardware import choose_device, choose_dtype
@@ -32,6 +32,7 @@ from h2q.knowledge import create_sample_text, load_knowledge_base, shipped_data
 from h2q.messages import message
 from h2q.model_file import load_model
 from h2q.saved_run import SavedRun, load_saved_run
+from h2q.text_files import find_text_files
 from h2q.trainer import LocalModelTrainer
 
 _TRANSCODED = Path(CHECKPOINT_DIR) / "transcoded"

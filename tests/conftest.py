@@ -16,6 +16,7 @@ from h2q.config import ModelConfig
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 CORPORA = REPOSITORY.parent / "shared" / "corpora"
+CHINESE = "今天天气很好。我们去公园散步，看到许多美丽的花，孩子们在那里玩，大家都说：“真好！”\n"
 WORDS = ["the", "cat", "sat", "on", "a", "mat", "人工智能", "机器学习", "深度学习", "学习", "数据"]
 
 
@@ -78,3 +79,27 @@ def train(*arguments, cwd: Path, **options) -> subprocess.CompletedProcess:
 
 def chat(*arguments, cwd: Path, **options) -> subprocess.CompletedProcess:
     return run_script("local_inference_demo.py", *arguments, cwd=cwd, **options)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """An empty directory for text."""
+    path = tmp_path / "text"
+    path.mkdir()
+    return path
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Path:
+    """Where transcoded text goes; not there yet."""
+    return tmp_path / "cache"
+
+
+def text_of(size: int, seed: int = 0) -> bytes:
+    """``size`` bytes of ASCII text without repetition."""
+    return bytes(random.Random(seed).choices(b"abcdefghijklmnopqrstuvwxyz      .\n", k=size))
+
+
+def bytes_of(text) -> bytes:
+    """What a scanned file contributes."""
+    return text.stored.read_bytes()[text.offset : text.offset + text.size]

@@ -10,7 +10,7 @@ from conftest import REPOSITORY
 
 ROWS = """
 messages errors config files tokenizer offline console interrupts
-encodings corpus hardware model optim checkpoint model_file saved_run
+encodings text_files corpus hardware model optim checkpoint model_file saved_run
 generation evaluation trainer inference knowledge evolution
 chat commands cli
 """

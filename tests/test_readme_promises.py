@@ -11,12 +11,12 @@ import pytest
 import torch
 
 from conftest import REPOSITORY, make_text, train
-from h2q import corpus as corpus_module
 from h2q.cli import _chat_parser, _train_parser
 from h2q.config import PRESETS, ModelConfig, TrainingConfig
 from h2q.corpus import epoch_batches, open_corpus
 from h2q.model import Transformer
 from h2q.optim import build_optimizer
+from h2q.text_files import find_text_files
 from h2q.tokenizer import PAD, VOCAB_SIZE, decode, encode
 from h2q.trainer import LocalModelTrainer
 
@@ -151,7 +151,7 @@ def test_all_txt_files_are_loaded(text_dir, tmp_path):
     deep = text_dir / "a" / "b"
     deep.mkdir(parents=True)
     (deep / "c.txt").write_text(make_text(2000, 7), encoding="utf-8")
-    found = corpus_module.find_text_files(text_dir)
+    found = find_text_files(text_dir)
     assert [path.name for path in found] == ["0.txt", "1.txt", "c.txt"]
     opened = open_corpus(text_dir, tmp_path / "c", context_length=64, eval_path=deep)
     data = np.frombuffer(opened.train.read(0, len(opened.train)), dtype=np.uint8).tobytes()
