@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import CHINESE, CORPORA
+from conftest import CHINESE, CORPORA, bytes_of
 from h2q import encodings
 from h2q import text_files as text_files_module
 from h2q.encodings import CHUNK_BYTES
