@@ -52,6 +52,10 @@ def _run(arguments, build_parser, work) -> int:
     except KeyboardInterrupt:
         console.warn("train.killed")
         return Interrupted.exit_code
+    except OSError as error:
+        path, reason = error.filename or "?", error.strerror or error
+        console.warn("error", error=message("file.system", path=path, reason=reason))
+        return H2QError.exit_code
     except MemoryError:
         console.warn("error", error=message("memory.full"))
         return H2QError.exit_code

@@ -97,6 +97,8 @@ class SelfEvolutionEngine:
         for cycle in range(1, self.config.cycles + 1):
             self.console.say("evolve.cycle", cycle=cycle, cycles=self.config.cycles)
             champion, provenance = load_model(self.model_path)
+            if cycle == 1 and provenance.get("corpus") != self.corpus.fingerprint:
+                self.console.warn("evolve.other_text")
             try:
                 entry = self._run_cycle(champion, provenance)
             except Interrupted:

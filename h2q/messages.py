@@ -112,6 +112,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "{path} 无法使用：{reason}；请修复或移走这个文件。",
         "{path} cannot be used: {reason}; mend it or move it away.",
     ),
+    "file.system": (
+        "{path}：{reason}；请检查路径和权限。",
+        "{path}: {reason}; check path and permissions.",
+    ),
     "save.failed": (
         "无法写入 {path}：{reason}；已有文件保持原样。请检查磁盘空间和权限后再试（--resume）。",
         "{path} cannot be written: {reason}; existing files are as they were. Check disk space and "
@@ -313,6 +317,12 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "evolve.no_model": (
         "ℹ️ 还没有训练好的模型，先训练一个基础模型。",
         "ℹ️ There is no trained model yet; a base model is trained first.",
+    ),
+    "evolve.other_text": (
+        "⚠️ 这个模型不是用现在这份文本和划分训练的，评估文本中可能有它见过的内容；"
+        "请使用训练时的 --data_dir 和 --eval_dir。",
+        "⚠️ This model was not trained on this text and split: it may have seen some of the held-out "
+        "text. Use the --data_dir and --eval_dir of its training.",
     ),
     "evolve.cycle": ("\n🔄 进化周期 {cycle}/{cycles}", "\n🔄 Evolution cycle {cycle}/{cycles}"),
     "evolve.baseline": (

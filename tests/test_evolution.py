@@ -149,6 +149,18 @@ def test_held_out_text_is_never_generated(corpus, output, tmp_path):
     assert heldout not in (directory / "generated.txt").read_text(encoding="utf-8").split("\n\n")
 
 
+@pytest.mark.parametrize("same", [True, False])
+def test_a_model_of_other_text_is_warned_about(
+    corpus, helpful, output, text_dir, tmp_path, same, capsys
+):
+    """What the champion was trained on may be what it would be measured on."""
+    if not same:
+        heldout = text_dir / "0.txt"
+        corpus = open_corpus(text_dir, tmp_path / "c", context_length=64, eval_path=heldout)
+    engine(corpus, helpful, output).evolve()
+    assert ("--eval_dir" in capsys.readouterr().err) is not same
+
+
 def test_without_a_model_there_is_nothing_to_evolve(corpus, helpful, tmp_path):
     with pytest.raises(ModelFileError, match="找不到模型"):
         engine(corpus, helpful, tmp_path / "empty").evolve()
