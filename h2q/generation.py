@@ -14,6 +14,7 @@ from h2q.config import SamplingConfig
 from h2q.model import KeyValueCache, Transformer
 from h2q.tokenizer import END_OF_DOCUMENT, START, TRANSITIONS, VOCAB_SIZE, allowed_bytes
 
+_CONTROLS = {*range(0x20), 0x7F} - set(b"\t\n\r")
 _CHARACTER_BYTES = 4  # the longest character of UTF-8
 
 
@@ -21,10 +22,11 @@ _CHARACTER_BYTES = 4  # the longest character of UTF-8
 def _mask(state: int, budget: int) -> Tensor:
     """0 for tokens that may come next, -inf for the others; float32, shape (V,).
 
-    The text may end between two characters only, and not before it has begun.
+    The text may end between two characters only. Control characters but tab and line ends are
+    left out: they are no text, and a terminal would obey them.
     """
     mask = torch.full((VOCAB_SIZE,), -torch.inf)
-    mask[allowed_bytes(state, budget)] = 0.0
+    mask[[byte for byte in allowed_bytes(state, budget) if byte not in _CONTROLS]] = 0.0
     if state == START:
         mask[END_OF_DOCUMENT] = 0.0
     return mask

@@ -40,10 +40,11 @@ def test_text_cut_at_its_maximum_length_is_whole(model, length):
     data.decode("utf-8")
 
 
-def test_mask_forbids_padding_and_control_bytes():
+def test_mask_forbids_padding_controls_and_bytes_without_meaning():
     mask = next_token_mask(state=0, budget=10)
     forbidden = set(torch.isinf(mask).nonzero().flatten().tolist())
-    assert forbidden == {PAD, *range(0x80, 0xC2), *range(0xF5, 0xFF)}
+    controls = {*range(0x01, 0x20), 0x7F} - set(b"\t\n\r")
+    assert forbidden == {PAD, *controls, *range(0x80, 0xC2), *range(0xF5, 0xFF)}
 
 
 def test_text_may_not_end_within_a_character():
