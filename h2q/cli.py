@@ -44,10 +44,11 @@ def _run(arguments, build_parser, work) -> int:
         messages.set_language(_language(arguments))
         work(_parse(build_parser(), arguments), console)
         return 0
+    except Interrupted as error:
+        console.warn("interrupted", error=error, command=_resume_command(arguments))
+        return error.exit_code
     except H2QError as error:
         console.warn("error", error=error)
-        if isinstance(error, Interrupted):
-            console.warn("train.resume_with", command=_resume_command(arguments))
         return error.exit_code
     except KeyboardInterrupt:
         console.warn("train.killed")

@@ -32,6 +32,10 @@ def message(key: str, /, **values) -> str:
 MESSAGES: dict[str, tuple[str, str]] = {
     # Settings and command line
     "error": ("❌ {error}", "❌ {error}"),
+    "interrupted": (
+        "⏸️ {error}\n   继续训练：{command}",
+        "⏸️ {error}\n   To go on: {command}",
+    ),
     "setting.type": (
         "{name} 的值 {value!r} 类型不对，应为 {type}。",
         "{name}: {value!r} is of the wrong type, it must be {type}.",
@@ -250,7 +254,6 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "已在第 {step} 步停止，进度保存在 {path}。",
         "Stopped at step {step}; everything is saved in {path}.",
     ),
-    "train.resume_with": ("   继续训练：{command}", "   To go on: {command}"),
     "train.killed": (
         "已立即停止；用 --resume 可从上次保存处继续。",
         "Stopped at once; --resume goes on from the last save.",
