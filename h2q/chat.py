@@ -2,9 +2,11 @@
 
 import contextlib
 import time
+from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
-from h2q.config import EVOLUTION_STATS, TRAINING_LOG, SamplingConfig
+from h2q.config import EVOLUTION_STATS, SEED_MAX, TRAINING_LOG, SamplingConfig
 from h2q.console import Console
 from h2q.errors import UnusableInput
 from h2q.evolution import read_stats
@@ -21,9 +23,9 @@ def demo(
     model: LocalInferenceModel, prompts: tuple[str, ...], sampling: SamplingConfig, console: Console
 ) -> None:
     """Continues each prompt, then shows the latest training and evolution statistics."""
-    for prompt in prompts:
+    for turn, prompt in enumerate(prompts):
         console.say("chat.prompt", prompt=prompt)
-        answer(model, prompt, sampling, console)
+        answer(model, prompt, _reseeded(sampling, turn), console)
     _show_statistics(model.path.parent.parent, console)
 
 
@@ -34,8 +36,9 @@ def interactive(
     with contextlib.suppress(ImportError):
         import readline  # noqa: F401  line editing for input()
     console.say("chat.help")
+    turns = count()
     if first:
-        answer(model, first, sampling, console)
+        answer(model, first, _reseeded(sampling, next(turns)), console)
     while True:
         try:
             line = input(message("chat.input"))
@@ -49,8 +52,13 @@ def interactive(
         if line.strip().lower() in LEAVE:
             break
         if line.strip():
-            answer(model, line, sampling, console)
+            answer(model, line, _reseeded(sampling, next(turns)), console)
     console.say("chat.bye")
+
+
+def _reseeded(sampling: SamplingConfig, turn: int) -> SamplingConfig:
+    """Settings for one turn: each has random numbers of its own, or answers would look alike."""
+    return replace(sampling, seed=(sampling.seed + turn) % SEED_MAX)
 
 
 def answer(
@@ -61,14 +69,14 @@ def answer(
     if size > kept:
         console.warn("chat.cut", kept=kept, size=size)
     started = time.monotonic()
-    count = 0
+    size = 0
     console.write(prompt)
     with contextlib.suppress(KeyboardInterrupt):
         for text in model.stream(prompt, sampling):
             console.write(text)
-            count += len(text.encode("utf-8"))
+            size += len(text.encode("utf-8"))
     console.write("\n")
-    console.say("chat.speed", count=count, speed=count / max(time.monotonic() - started, 1e-9))
+    console.say("chat.speed", count=size, speed=size / max(time.monotonic() - started, 1e-9))
 
 
 def _show_statistics(output_dir: Path, console: Console) -> None:

@@ -98,6 +98,8 @@ def test_demo_continues_four_prompts_and_shows_statistics(workplace):
     assert places == sorted(places)
     assert "📈 最近一次训练: 第 2 轮" in result.stdout
     assert "🧬 还没有进化统计" in result.stdout
+    answers = re.findall(r"💬 (.*)\n\1(.*)", result.stdout)
+    assert len({text for _, text in answers}) == 4, "each has random numbers of its own"
     by_default = chat("--max_length", 30, cwd=directory)
     assert without_speed(by_default.stdout) == without_speed(result.stdout)
 
