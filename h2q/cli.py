@@ -21,6 +21,8 @@ from h2q.files import locked_directory
 from h2q.messages import message
 from h2q.offline import forbid_network
 
+_DEPENDENCIES = ("torch", "numpy", "tqdm")
+
 
 def train_main(arguments: list[str] | None = None) -> int:
     """``local_training_system.py`` and ``h2q-train``; returns the exit code."""
@@ -56,6 +58,11 @@ def _run(arguments, build_parser, work) -> int:
     except OSError as error:
         path, reason = error.filename or "?", error.strerror or error
         console.warn("error", error=message("file.system", path=path, reason=reason))
+        return H2QError.exit_code
+    except ModuleNotFoundError as error:
+        if error.name not in _DEPENDENCIES:
+            raise
+        console.warn("error", error=message("dependency.missing", name=error.name))
         return H2QError.exit_code
     except MemoryError:
         console.warn("error", error=message("memory.full"))

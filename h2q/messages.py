@@ -133,6 +133,11 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "已阻止一次网络访问（{event}）：本程序完全离线运行。",
         "Blocked an attempt to use the network ({event}): this program works offline.",
     ),
+    "dependency.missing": (
+        "没有安装 {name}；请先建立虚拟环境并安装：pip install -c constraints.txt -e .",
+        "{name} is not installed; make a virtual environment and install it: "
+        "pip install -c constraints.txt -e .",
+    ),
     "memory.full": (
         "内存不足；请用更小的 --batch_size 或 --preset tiny，用 --resume 可从上次保存处继续。",
         "Out of memory; use a smaller --batch_size or --preset tiny; --resume goes on from the "

@@ -391,6 +391,12 @@ def test_second_process_in_the_same_directory_is_refused(tmp_path):
     fails(result, str(os.getpid()), "--output_dir", code=1)
 
 
+def test_a_missing_dependency_is_one_line(tmp_path):
+    (tmp_path / "torch.py").write_text("raise ModuleNotFoundError('none', name='torch')")
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    fails(chat(cwd=tmp_path, env=environment), "torch", "pip install", code=1)
+
+
 def test_what_the_system_refuses_is_one_line(workplace):
     """A knowledge base that cannot be read (root may read all, so: a directory named like a file)."""
     directory, _ = workplace
