@@ -5,6 +5,7 @@ saved. PyTorch is loaded only when the arguments are in order.
 """
 
 import argparse
+import contextlib
 import faulthandler
 import re
 import shlex
@@ -38,7 +39,7 @@ def _run(arguments, build_parser, work) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     prepare_streams()
     console = Console()
-    if sys.stderr is sys.__stderr__:
+    with contextlib.suppress(RuntimeError, ValueError):  # no stderr, or one without a descriptor
         faulthandler.enable()
     forbid_network()
     try:
@@ -53,7 +54,8 @@ def _run(arguments, build_parser, work) -> int:
         console.warn("error", error=error)
         return error.exit_code
     except KeyboardInterrupt:
-        console.warn("train.killed")
+        if work is _train_or_evolve:
+            console.warn("train.killed")
         return Interrupted.exit_code
     except OSError as error:
         path, reason = error.filename or "?", error.strerror or error
