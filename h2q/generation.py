@@ -41,7 +41,8 @@ def sample(logits: Tensor, temperature: float, generator: torch.Generator) -> in
     """A token drawn from softmax(logits / temperature), shape (V,); the best one at 0."""
     if temperature == 0:
         return int(logits.argmax())
-    probabilities = torch.softmax(logits.float() / temperature, dim=-1)
+    # The best logit becomes 0 first: divided by a tiny temperature it must not overflow.
+    probabilities = torch.softmax((logits - logits.max()).double() / temperature, dim=-1)
     return int(torch.multinomial(probabilities, 1, generator=generator))
 
 

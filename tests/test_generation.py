@@ -139,6 +139,12 @@ def test_sampling_follows_the_distribution():
         assert statistic < 16.3  # 99.9 % point for three degrees of freedom
 
 
+@pytest.mark.parametrize("temperature", [1e-300, 1e-30, 1e-3])
+def test_a_tiny_temperature_does_not_overflow(temperature):
+    logits = torch.tensor([10.0, 30.0, -torch.inf, 29.0])
+    assert sample(logits, temperature, torch.Generator().manual_seed(0)) == 1
+
+
 def test_temperature_zero_takes_the_best():
     assert sample(torch.tensor([0.1, 3.0, -1.0]), 0.0, torch.Generator()) == 1
 
