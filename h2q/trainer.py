@@ -246,7 +246,8 @@ class LocalModelTrainer:
         }
         if path.exists():
             with contextlib.suppress(ModelFileError):
-                if load_model(path)[1] == provenance:  # a finished run, resumed: it is there
+                _, found = load_model(path)
+                if {**found, **provenance} == found:  # of this run, perhaps evolved since
                     return
             link_or_copy(path, path.with_suffix(".previous.pt"))
         save_model(path, self.model, provenance)

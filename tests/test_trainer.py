@@ -13,7 +13,7 @@ from h2q.config import CHECKPOINT_DIR, MODEL_PATH, TRAINING_LOG, ModelConfig, Tr
 from h2q.console import Console
 from h2q.corpus import open_corpus
 from h2q.errors import Interrupted, ModelFileError, SaveFailed, SettingError, TrainingDiverged
-from h2q.model_file import load_model
+from h2q.model_file import load_model, save_model
 from h2q.saved_run import load_saved_run
 from h2q.trainer import LocalModelTrainer
 
@@ -232,6 +232,18 @@ def test_resuming_a_finished_run_changes_nothing(make_trainer, tmp_path):
     resume(make_trainer, tmp_path).train()
     after = {p: p.read_bytes() for p in (tmp_path / "out").rglob("*") if p.is_file()}
     assert before == after
+
+
+def test_resuming_a_finished_run_leaves_the_model_that_evolved_from_it(make_trainer, tmp_path):
+    model = make_trainer().train()
+    path = tmp_path / "out" / MODEL_PATH
+    _, provenance = load_model(path)
+    with torch.no_grad():
+        model.output.bias += 1
+    save_model(path, model, {**provenance, "evolution_cycle": 1})
+    evolved = path.read_bytes()
+    resume(make_trainer, tmp_path).train()
+    assert path.read_bytes() == evolved
 
 
 @pytest.mark.parametrize(
