@@ -209,13 +209,16 @@ class CheckpointDirectory:
         """The newest valid checkpoint; None where there is none at all.
 
         ``on_damage(path, error)`` is called for each damaged file; it is kept aside as
-        ``*.damaged`` when an older one is valid. Raises ``ModelFileError`` when none is.
+        ``*.damaged`` when an older one is valid. Raises ``ModelFileError`` when none is, or at a
+        file that may be healthy: without permission, or of another version.
         """
         damaged = []
         for path in reversed(self.steps().values()):
             try:
                 found = Checkpoint(path, *load(path))
             except ModelFileError as error:
+                if error.key == "model.version" or isinstance(error.__cause__, PermissionError):
+                    raise
                 on_damage(path, error)
                 damaged.append(path)
                 continue

@@ -66,11 +66,14 @@ def find_text_files(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
 
-    def refuse(error):
-        raise CorpusError("corpus.unreadable", path=error.filename, reason=error.strerror)
-
     found = {}
-    for folder, directories, names in os.walk(path, onerror=refuse):
+
+    def note(error):
+        if Path(error.filename) == path:
+            raise CorpusError("corpus.unreadable", path=path, reason=error.strerror)
+        found.setdefault(error.filename, Path(error.filename))  # ``scan`` will list it
+
+    for folder, directories, names in os.walk(path, onerror=note):
         directories[:] = sorted(name for name in directories if name != CHECKPOINT_DIR)
         for name in sorted([*directories, *names]):
             if name.lower().endswith(".txt"):
@@ -89,6 +92,8 @@ def scan(path: Path, cache_dir: Path, encoding: str | None = None) -> Scan:
     for file in find_text_files(path):
         try:
             status = file.stat()
+            if stat.S_ISDIR(status.st_mode):
+                os.listdir(file)  # raises for one that may not be read
             if not stat.S_ISREG(status.st_mode):
                 result.skipped.append((file, "skip.special"))
             elif status.st_size == 0:

@@ -643,6 +643,26 @@ def test_all_damaged_is_an_error_and_moves_nothing(run):
     assert contents(run) == before
 
 
+@pytest.mark.parametrize("kind", ["permission", "version"])
+def test_a_newest_that_may_be_healthy_is_not_passed_over(tmp_path, monkeypatch, kind):
+    run = CheckpointDirectory(tmp_path)
+    run.save(1, some_tensors(), {})
+    if kind == "version":
+        monkeypatch.setattr(checkpoint, "FORMAT_VERSION", 2)
+    run.save(2, some_tensors(), {})
+    monkeypatch.undo()
+    if kind == "permission":
+
+        def refuse(path):
+            raise PermissionError(errno.EACCES, "Permission denied")
+
+        monkeypatch.setattr(checkpoint, "_check_archive", refuse)
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(ModelFileError, match=r"step_000000002\.pt"):
+        run.load_newest(lambda path, error: None)
+    assert sorted(tmp_path.iterdir()) == before
+
+
 def test_a_newest_that_is_a_directory_is_passed_over(run):
     save_steps(run, 1)
     (run.directory / "step_000000002.pt").mkdir()

@@ -163,6 +163,26 @@ def test_what_is_no_text_is_listed(folder, cache, make, reason):
     assert found.skipped == [(folder / "x.txt", reason)]
 
 
+def test_subdirectory_that_may_not_be_read_is_listed(folder, cache, monkeypatch):
+    """Simulated: root may read everything."""
+    (folder / "a.txt").write_bytes(b"text")
+    (folder / "closed").mkdir()
+
+    def guarded(function):
+        def call(path):
+            if Path(path).name == "closed":
+                raise PermissionError(13, "Permission denied", os.fspath(path))
+            return function(path)
+
+        return call
+
+    for name in ("scandir", "listdir"):
+        monkeypatch.setattr(os, name, guarded(getattr(os, name)))
+    found = scan(folder, cache)
+    assert [file.path.name for file in found.files] == ["a.txt"]
+    assert found.skipped == [(folder / "closed", "skip.denied")]
+
+
 @pytest.mark.parametrize(
     ("error", "reason"), [(PermissionError, "skip.denied"), (FileNotFoundError, "skip.gone")]
 )
