@@ -11,6 +11,7 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -172,7 +173,7 @@ class LocalModelTrainer:
     def train_step(self, inputs: Tensor, targets: Tensor) -> float:
         """One update on a batch (B, T); returns its loss in nats per byte."""
         # The step's own seed: no random state to save, and nothing else can disturb dropout.
-        torch.manual_seed(self.config.seed * 2**32 + self.position.step)
+        torch.manual_seed(_step_seed(self.config.seed, self.position.step))
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.dtype == torch.bfloat16):
             logits = self.model(inputs)
         loss = F.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), ignore_index=PAD)
@@ -320,3 +321,8 @@ class LocalModelTrainer:
         text = decode(bytes(generate(self.model, b"\n", _SAMPLE)))
         self.model.train()
         self.console.say("train.sample", text=" ".join(text.split()))
+
+
+def _step_seed(seed: int, step: int) -> int:
+    """32 bits mixed from both: PyTorch's generator for the CPU ignores all above the lowest 32."""
+    return int(np.random.SeedSequence([seed, step]).generate_state(1)[0])

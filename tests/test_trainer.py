@@ -18,7 +18,7 @@ from h2q.saved_run import load_saved_run
 from h2q.trainer import LocalModelTrainer
 
 CONFIG = TrainingConfig(epochs=2, lr=1e-3)
-GOLDEN_LOSSES = [5.5579, 4.4724, 3.5985, 2.9686, 2.4751, 2.1854, 2.0151, 1.9046, 1.8435, 1.8985]
+GOLDEN_LOSSES = [5.5605, 4.4637, 3.5908, 2.9641, 2.4831, 2.1814, 2.0166, 1.9094, 1.8401, 1.8996]
 
 
 @pytest.fixture
@@ -89,6 +89,18 @@ def test_same_seed_same_weights(make_trainer):
     assert all(torch.equal(models[0][name], models[1][name]) for name in models[0])
     other = make_trainer(replace(CONFIG, seed=1), output="c").train().state_dict()
     assert not torch.equal(models[0]["output.weight"], other["output.weight"])
+
+
+def test_dropout_depends_on_seed_and_step(make_trainer):
+    """With the same weights and the same batch, only the random numbers differ."""
+    first = make_trainer()
+    inputs = torch.randint(1, 256, (2, 64), generator=torch.Generator().manual_seed(0))
+    losses = set()
+    for seed, step in [(1, 0), (1, 0), (2, 0), (1, 1)]:
+        trainer = make_trainer(replace(CONFIG, seed=seed), initial=first.model)
+        trainer.position.step = step
+        losses.add(trainer.train_step(inputs, inputs.roll(-1, dims=1)))
+    assert len(losses) == 3
 
 
 def test_log_is_there_after_every_epoch(make_trainer, tmp_path):
