@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
-from h2q.config import EVOLUTION_STATS, SEED_MAX, TRAINING_LOG, SamplingConfig
+from h2q.config import EVOLUTION_STATS, TRAINING_LOG, SamplingConfig, derived_seed
 from h2q.console import Console
 from h2q.errors import UnusableInput
 from h2q.evolution import read_stats
@@ -58,25 +58,25 @@ def interactive(
 
 def _reseeded(sampling: SamplingConfig, turn: int) -> SamplingConfig:
     """Settings for one turn: each has random numbers of its own, or answers would look alike."""
-    return replace(sampling, seed=(sampling.seed + turn) % SEED_MAX)
+    return replace(sampling, seed=derived_seed(sampling.seed, turn))
 
 
 def answer(
     model: LocalInferenceModel, prompt: str, sampling: SamplingConfig, console: Console
 ) -> None:
     """Streams prompt and continuation to the console; Ctrl-C ends the answer, not the program."""
-    size, kept = len(encode(prompt)), model.model.config.context_length
-    if size > kept:
-        console.warn("chat.cut", kept=kept, size=size)
+    kept = model.model.config.context_length
+    if (prompt_bytes := len(encode(prompt))) > kept:
+        console.warn("chat.cut", kept=kept, size=prompt_bytes)
     started = time.monotonic()
-    size = 0
+    written = 0
     console.write(prompt)
     with contextlib.suppress(KeyboardInterrupt):
         for text in model.stream(prompt, sampling):
             console.write(text)
-            size += len(text.encode("utf-8"))
+            written += len(text.encode("utf-8"))
     console.write("\n")
-    console.say("chat.speed", count=size, speed=size / max(time.monotonic() - started, 1e-9))
+    console.say("chat.speed", count=written, speed=written / max(time.monotonic() - started, 1e-9))
 
 
 def _show_statistics(output_dir: Path, console: Console) -> None:

@@ -19,8 +19,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from h2q.errors import ModelFileError, SaveFailed
-from h2q.files import link_or_copy, parse_json, sync_directory, write_atomically
+from h2q.errors import ModelFileError
+from h2q.files import link_or_copy, parse_json, saving, sync_directory, write_atomically
 
 FORMAT = "h2q-evo"
 FORMAT_VERSION = 1
@@ -237,7 +237,7 @@ class CheckpointDirectory:
     def set_aside(self, *others: Path) -> Path:
         """Moves the files of an earlier run, and ``others``, below ``previous/``; returns that."""
         previous = self.directory / "previous"
-        try:
+        with saving(previous):
             previous.mkdir(parents=True, exist_ok=True)
             for old in previous.iterdir():
                 if old.is_file():
@@ -246,6 +246,4 @@ class CheckpointDirectory:
                 if path.exists():
                     os.replace(path, previous / path.name)
             sync_directory(previous)
-        except OSError as error:
-            raise SaveFailed("save.failed", path=previous, reason=error.strerror) from error
         return previous

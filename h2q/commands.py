@@ -16,6 +16,7 @@ from h2q.config import (
     CHECKPOINT_DIR,
     DEFAULT_DATA_DIR,
     DEFAULT_KNOWLEDGE_DIR,
+    DTYPES,
     MODEL_PATH,
     TRAINING_LOG,
     EvolutionConfig,
@@ -27,7 +28,7 @@ from h2q.console import Console
 from h2q.corpus import Corpus, open_corpus
 from h2q.errors import CorpusError, SettingError
 from h2q.evolution import SelfEvolutionEngine
-from h2q.hardware import choose_device, choose_dtype
+from h2q.hardware import choose_device, choose_dtype, environment
 from h2q.knowledge import create_sample_text, load_knowledge_base, shipped_data
 from h2q.messages import message
 from h2q.model_file import load_model
@@ -57,8 +58,8 @@ class TrainingCommands:
             if path is not None and not find_text_files(path):
                 raise CorpusError("corpus.empty", path=path)
 
-    def train(self) -> None:
-        """Trains a model, from the newest checkpoint with ``--resume``."""
+    def train(self) -> Corpus:
+        """Trains a model, from the newest checkpoint with ``--resume``; returns its text."""
         saved = self._saved_run() if self.arguments.resume else None
         model_config, training_config = self.preset.model, self.preset.training
         if saved is not None:
@@ -88,20 +89,23 @@ class TrainingCommands:
         )
         if self.arguments.mode == "train":
             self._say_next()
+        return corpus
 
     def evolve(self, evolution: EvolutionConfig) -> None:
         """Lets the trained model evolve; trains one first where there is none."""
         knowledge_dir = self._knowledge_dir()
         knowledge = load_knowledge_base(knowledge_dir)
         model_path = self.output_dir / MODEL_PATH
+        corpus = None
         if not model_path.exists():
             self.console.say("evolve.no_model")
-            self.train()
+            corpus = self.train()
         champion, provenance = load_model(model_path)
         training_config = replace(self._trained_with(provenance), **self.given)
         dtype = self._dtype(None)
-        self._say_banner(dtype, training_config.seed)
-        corpus = self._open_corpus(champion.config.context_length)
+        if corpus is None:
+            self._say_banner(dtype, training_config.seed)
+            corpus = self._open_corpus(champion.config.context_length)
         self.console.say(
             "knowledge.found",
             path=knowledge_dir,
@@ -142,8 +146,8 @@ class TrainingCommands:
     def _dtype(self, saved: SavedRun | None) -> torch.dtype:
         """A resumed run keeps its precision unless another is named."""
         name = self.arguments.dtype
-        if name == "auto" and saved is not None:
-            name = saved.environment.get("dtype", name)
+        if saved is not None and name == "auto" and saved.environment.get("dtype") in DTYPES:
+            name = saved.environment["dtype"]
         return choose_dtype(name, self.device)
 
     def _trained_with(self, provenance: dict) -> TrainingConfig:
@@ -190,11 +194,5 @@ class TrainingCommands:
         return corpus
 
     def _say_banner(self, dtype: torch.dtype, seed: int) -> None:
-        self.console.say(
-            "train.banner",
-            version=h2q.__version__,
-            device=self.device,
-            threads=torch.get_num_threads(),
-            dtype=str(dtype).removeprefix("torch."),
-            seed=seed,
-        )
+        machine = environment(torch.device(self.device), dtype)
+        self.console.say("train.banner", version=h2q.__version__, seed=seed, **machine)

@@ -36,8 +36,6 @@ class _Checked:
                 raise SettingError(
                     "setting.type", name=item.name, value=value, type=item.type.__name__
                 )
-            if "minimum" not in item.metadata:
-                continue
             minimum, maximum = item.metadata["minimum"], item.metadata["maximum"]
             if not minimum <= value <= maximum:
                 raise SettingError(
@@ -121,6 +119,11 @@ PRESETS = {
         TrainingConfig(lr=2e-3),
     ),
 }
+
+
+def derived_seed(seed: int, number: int) -> int:
+    """The seed of the ``number``-th part of a job whose own seed is ``seed``."""
+    return (seed + number) % (SEED_MAX + 1)
 
 
 def nearest(name: str, known) -> str:

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 
 from h2q.corpus import ByteStream
+from h2q.hardware import computing_in
 from h2q.model import Transformer
 
 EVALUATION_BATCH = 16
@@ -72,7 +73,7 @@ def evaluate(
                 bytearray(text.read(start, count + 1)), dtype=torch.uint8
             )
         tokens = tokens.to(device)
-        with torch.autocast(device.type, torch.bfloat16, enabled=dtype == torch.bfloat16):
+        with computing_in(dtype, device):
             logits = model(tokens[:, :-1])
         losses = F.cross_entropy(
             logits.float().transpose(1, 2), tokens[:, 1:], reduction="none"

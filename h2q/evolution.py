@@ -18,9 +18,9 @@ from h2q.config import (
     CHECKPOINT_DIR,
     EVOLUTION_STATS,
     MODEL_PATH,
-    SEED_MAX,
     EvolutionConfig,
     TrainingConfig,
+    derived_seed,
 )
 from h2q.console import Console
 from h2q.corpus import ByteStream, Corpus, open_corpus
@@ -114,7 +114,7 @@ class SelfEvolutionEngine:
         number = self.stats["total_evolutions"] + 1
         directory = self.output_dir / CHECKPOINT_DIR / "evolution" / f"cycle_{number:04d}"
         shutil.rmtree(directory, ignore_errors=True)  # of a cycle that was killed
-        seed = (self.training_config.seed + number) % SEED_MAX
+        seed = derived_seed(self.training_config.seed, number)
 
         before = self._evaluate(champion)
         self.console.say("evolve.baseline", loss=before.loss, perplexity=before.perplexity)

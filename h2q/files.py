@@ -26,6 +26,15 @@ except ImportError:  # Windows
     import msvcrt
 
 
+@contextlib.contextmanager
+def saving(path: Path):
+    """Whatever the system refuses within becomes ``SaveFailed``, which names ``path``."""
+    try:
+        yield
+    except OSError as error:
+        raise SaveFailed("save.failed", path=path, reason=error.strerror or error) from error
+
+
 def write_atomically(path: Path, write: Callable[[BinaryIO], Any]) -> None:
     """Lets ``write`` fill a temporary file, then renames it to ``path``.
 
@@ -36,17 +45,16 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], Any]) -> None:
     path = Path(path)
     temporary = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(descriptor, "wb") as stream:
-            write(stream)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
-        sync_directory(path.parent)
-    except OSError as error:
-        raise SaveFailed("save.failed", path=path, reason=error.strerror or error) from error
+        with saving(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+            with os.fdopen(descriptor, "wb") as stream:
+                write(stream)
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.chmod(temporary, 0o666 & ~_umask())
+            os.replace(temporary, path)
+            sync_directory(path.parent)
     finally:
         if temporary is not None:
             with contextlib.suppress(OSError):
@@ -79,17 +87,16 @@ def link_or_copy(source: Path, target: Path) -> None:
     """Atomically makes ``target`` the same file as ``source``; a copy where links do not work."""
     temporary = target.with_name(f".{target.name}.link")
     try:
-        temporary.unlink(missing_ok=True)
-        try:
-            os.link(source, temporary)
-        except OSError:
-            shutil.copyfile(source, temporary)
-            with open(temporary, "rb+") as stream:
-                os.fsync(stream.fileno())
-        os.replace(temporary, target)
-        sync_directory(target.parent)
-    except OSError as error:
-        raise SaveFailed("save.failed", path=target, reason=error.strerror or error) from error
+        with saving(target):
+            temporary.unlink(missing_ok=True)
+            try:
+                os.link(source, temporary)
+            except OSError:
+                shutil.copyfile(source, temporary)
+                with open(temporary, "rb+") as stream:
+                    os.fsync(stream.fileno())
+            os.replace(temporary, target)
+            sync_directory(target.parent)
     finally:  # a rename between two links to one file does nothing
         with contextlib.suppress(OSError):
             temporary.unlink()
@@ -145,11 +152,9 @@ def locked_directory(directory: Path):
     """
     directory = Path(directory)
     path = directory / LOCK_NAME
-    try:
+    with saving(path):
         directory.mkdir(parents=True, exist_ok=True)
         stream = open(path, "a+", encoding="utf-8")  # noqa: SIM115  closed below
-    except OSError as error:
-        raise SaveFailed("save.failed", path=path, reason=error.strerror or error) from error
     with stream:
         try:
             _lock(stream)

@@ -31,6 +31,11 @@ def _computes_bfloat16(device: str) -> bool:
     return bool(supported())
 
 
+def computing_in(dtype: torch.dtype, device: torch.device) -> torch.autocast:
+    """A context in which matrix products are done in ``dtype``; weights stay float32."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=dtype == torch.bfloat16)
+
+
 def environment(device: torch.device, dtype: torch.dtype) -> dict:
     """What a bit-identical result depends on besides settings and text, as JSON values."""
     return {

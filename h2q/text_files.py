@@ -57,8 +57,9 @@ def find_text_files(path: Path) -> list[Path]:
     """All ``*.txt`` below a directory in sorted order, or the one file that ``path`` names.
 
     Symbolic links to files are followed, links to directories are not; a file reached twice
-    counts once. What a run of ours writes below is no text of the person's. Raises
-    ``CorpusError`` when ``path`` is missing or cannot be listed.
+    counts once. What a run of ours writes below is no text of the person's. A subdirectory that
+    may not be read is in the list, for ``scan`` to report. Raises ``CorpusError`` when ``path``
+    itself is missing or cannot be listed.
     """
     path = Path(path)
     if not path.exists():

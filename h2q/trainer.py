@@ -31,7 +31,7 @@ from h2q.errors import Interrupted, ModelFileError, SettingError, TrainingDiverg
 from h2q.evaluation import evaluate, perplexity
 from h2q.files import link_or_copy, write_json
 from h2q.generation import generate
-from h2q.hardware import environment
+from h2q.hardware import computing_in, environment
 from h2q.interrupts import stop_requests
 from h2q.model import Transformer
 from h2q.model_file import build_model, load_model, save_model
@@ -174,7 +174,7 @@ class LocalModelTrainer:
         """One update on a batch (B, T); returns its loss in nats per byte."""
         # The step's own seed: no random state to save, and nothing else can disturb dropout.
         torch.manual_seed(_step_seed(self.config.seed, self.position.step))
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.dtype == torch.bfloat16):
+        with computing_in(self.dtype, self.device):
             logits = self.model(inputs)
         loss = F.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), ignore_index=PAD)
         loss.backward()
