@@ -80,19 +80,27 @@ def answer(
 
 
 def _show_statistics(output_dir: Path, console: Console) -> None:
-    """The last epoch of the training log and the evolution statistics, where they are readable."""
+    """The last epoch of the training log and the evolution statistics; a damaged file is named."""
+    log_path = output_dir / TRAINING_LOG
     try:
-        log = read_json(output_dir / TRAINING_LOG) if (output_dir / TRAINING_LOG).exists() else []
-        if log:
-            console.say("chat.training", **log[-1])
+        if log_path.exists():
+            _show_last_epoch(log_path, console)
         else:
             console.say("chat.no_training")
-    except (UnusableInput, TypeError, KeyError, IndexError, ValueError) as error:
-        console.warn("error", error=error)
-    if not (output_dir / EVOLUTION_STATS).exists():
-        console.say("chat.no_evolution")
-        return
-    try:
-        console.say("evolve.stats", **read_stats(output_dir))
     except UnusableInput as error:
         console.warn("error", error=error)
+    try:
+        if (output_dir / EVOLUTION_STATS).exists():
+            console.say("evolve.stats", **read_stats(output_dir))
+        else:
+            console.say("chat.no_evolution")
+    except UnusableInput as error:
+        console.warn("error", error=error)
+
+
+def _show_last_epoch(log_path: Path, console: Console) -> None:
+    log = read_json(log_path)
+    try:
+        console.say("chat.training", **log[-1])
+    except (TypeError, KeyError, IndexError, ValueError) as error:
+        raise UnusableInput("file.json", path=log_path, reason="not a training log") from error

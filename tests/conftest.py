@@ -73,6 +73,15 @@ def run_script(name: str, *arguments, cwd: Path, **options) -> subprocess.Comple
     return subprocess.run(command, cwd=cwd, check=False, **options)
 
 
+def run_python(code: str) -> subprocess.CompletedProcess:
+    """Runs ``code`` in a process of its own, which must end well; output is captured as text."""
+    command = [sys.executable, "-c", code]
+    options = {"capture_output": True, "encoding": "utf-8", "timeout": 120}
+    run = subprocess.run(command, cwd=REPOSITORY, check=False, **options)
+    assert run.returncode == 0, run.stderr
+    return run
+
+
 def train(*arguments, cwd: Path, **options) -> subprocess.CompletedProcess:
     return run_script("local_training_system.py", *arguments, cwd=cwd, **options)
 

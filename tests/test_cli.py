@@ -178,6 +178,34 @@ def test_evolve_shows_and_saves_the_statistics(workplace, tmp_path):
     assert re.search(STATISTICS, demo.stdout)
 
 
+def test_evolve_without_a_model_trains_one_first(tmp_path):
+    """It says so, reads the text once, and goes on with the cycles."""
+    (tmp_path / "t.txt").write_text(make_text(12_000), encoding="utf-8")
+    (tmp_path / "kb").mkdir()
+    passages = "\n\n".join(make_text(400, seed) for seed in range(10, 16))
+    (tmp_path / "kb" / "passages.txt").write_text(passages, encoding="utf-8")
+    result = train(
+        *("--mode", "evolve", "--cycles", 1, "--preset", "tiny", "--epochs", 1),
+        *("--data_dir", "t.txt", "--knowledge_dir", "kb"),
+        cwd=tmp_path,
+    )
+    assert result.returncode == 0, result.stderr
+    assert "先训练一个基础模型" in result.stdout
+    assert result.stdout.count("📚 文本") == 1
+    assert "段落 6" in result.stdout
+    assert re.search(STATISTICS, result.stdout)
+
+
+def test_a_damaged_log_is_named_and_the_demo_goes_on(tmp_path, tiny_model_config):
+    save_model(tmp_path / MODEL_PATH, Transformer(tiny_model_config).initialize(0), {})
+    for content in ("[]", "{}", '[{"epoch": "x"}]', "rubbish"):
+        (tmp_path / "training_log.json").write_text(content)
+        result = chat("--max_length", 2, "--prompt", "x", cwd=tmp_path)
+        assert result.returncode == 0
+        assert "training_log.json" in result.stderr
+        assert len(result.stderr.strip().splitlines()) == 1
+
+
 def test_first_run_without_any_text(tmp_path):
     """README 准备训练数据: sample text is created in data/training_data, and the run says so.
 

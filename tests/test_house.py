@@ -1,12 +1,11 @@
 """Which module may import which, and what is loaded when."""
 
 import ast
-import subprocess
 import sys
 
 import pytest
 
-from conftest import REPOSITORY
+from conftest import REPOSITORY, run_python
 
 ROWS = """
 messages errors config files tokenizer offline console interrupts
@@ -44,16 +43,7 @@ def imports(module: str) -> set:
 def loaded_by(code: str) -> set:
     """The heavy libraries in memory after a new process ran ``code``."""
     code += f"\nimport sys; print(*({DEPENDENCIES!r} & set(sys.modules)), file=sys.stderr)"
-    run = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=REPOSITORY,
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-        timeout=120,
-    )
-    assert run.returncode == 0, run.stderr
-    return set(run.stderr.split())
+    return set(run_python(code).stderr.split())
 
 
 def test_every_module_has_its_place():

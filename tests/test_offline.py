@@ -1,9 +1,6 @@
-import subprocess
-import sys
-
 import pytest
 
-from conftest import REPOSITORY
+from conftest import run_python
 
 SCRIPT = """
 import socket
@@ -20,16 +17,7 @@ except NetworkBlocked as error:
 
 def outcome(attempt: str, armed: bool = True) -> str:
     """What a process of its own prints: the error, or nothing."""
-    run = subprocess.run(
-        [sys.executable, "-c", SCRIPT.format(attempt=attempt, armed=armed)],
-        cwd=REPOSITORY,
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-        timeout=60,
-    )
-    assert run.returncode == 0, run.stderr
-    return run.stdout
+    return run_python(SCRIPT.format(attempt=attempt, armed=armed)).stdout
 
 
 ATTEMPTS = {
