@@ -22,6 +22,7 @@ from h2q.files import locked_directory
 from h2q.messages import message
 from h2q.offline import forbid_network
 
+_TRAINING_FLAGS = ("epochs", "max_minutes", "lr", "batch_size", "seed")
 _DEPENDENCIES = ("torch", "numpy", "tqdm")
 
 
@@ -95,6 +96,7 @@ def _train_parser() -> _Parser:
     add = parser.add_argument
     add("--mode", default="train", metavar="train|evolve", help=message("help.mode_train"))
     add("--epochs", type=int, metavar="N", help=message("help.epochs"))
+    add("--max_minutes", type=float, metavar="M", help=message("help.max_minutes"))
     add("--cycles", type=int, default=3, metavar="N", help=message("help.cycles"))
     add("--data_dir", type=Path, metavar="PATH", help=message("help.data_dir"))
     add("--eval_dir", type=Path, metavar="PATH", help=message("help.eval_dir"))
@@ -190,8 +192,12 @@ def _train_or_evolve(arguments: argparse.Namespace, console: Console) -> None:
     if arguments.encoding is not None:
         _require_encoding(arguments.encoding)
     preset = config.preset(arguments.preset or "readme")
-    given = {name: getattr(arguments, name) for name in ("epochs", "lr", "batch_size", "seed")}
+    given = {name: getattr(arguments, name) for name in _TRAINING_FLAGS}
     given = {name: value for name, value in given.items() if value is not None}
+    if "epochs" in given and given.get("max_minutes"):
+        raise SettingError("usage.epochs_or_minutes")
+    if "epochs" in given:
+        given["max_minutes"] = 0.0
     replace(preset.training, **given)  # checks the values before anything is loaded or written
     evolution = EvolutionConfig(cycles=arguments.cycles)
 

@@ -25,8 +25,12 @@ def _setting(default, minimum, maximum):
     return field(default=default, metadata={"minimum": minimum, "maximum": maximum})
 
 
+def _choice(default, choices):
+    return field(default=default, metadata={"choices": choices})
+
+
 class _Checked:
-    """Checks each field of a dataclass against its type and range."""
+    """Checks each field of a dataclass against its type and range, or its choices."""
 
     def __post_init__(self):
         for item in fields(self):
@@ -36,6 +40,11 @@ class _Checked:
                 raise SettingError(
                     "setting.type", name=item.name, value=value, type=item.type.__name__
                 )
+            if choices := item.metadata.get("choices"):
+                if value not in choices:
+                    known = ", ".join(choices)
+                    raise SettingError("setting.choice", name=item.name, value=value, known=known)
+                continue
             minimum, maximum = item.metadata["minimum"], item.metadata["maximum"]
             if not minimum <= value <= maximum:
                 raise SettingError(
@@ -77,10 +86,17 @@ class TrainingConfig(_Checked):
     """How a model is trained; the defaults are those of the README (训练配置, 训练优化)."""
 
     epochs: int = _setting(10, 1, 1_000_000)
-    lr: float = _setting(1e-4, 1e-9, 10.0)  # peak learning rate
+    max_minutes: float = _setting(0.0, 0.0, 1e6)  # the run is planned for; 0: as epochs say
+    lr: float = _setting(1e-4, 1e-9, 10.0)  # peak learning rate of AdamW
     batch_size: int = _setting(8, 1, 65536)  # windows a step
     seed: int = _setting(42, 0, SEED_MAX)
+    optimizer: str = _choice("adamw", ("adamw", "muon"))  # of the layers' matrices
+    muon_lr: float = _setting(2e-3, 1e-9, 10.0)  # peak learning rate of Muon
+    adam_beta2: float = _setting(0.999, 0.0, 0.999999)
     weight_decay: float = _setting(0.01, 0.0, 10.0)
+    schedule: str = _choice("cosine", ("cosine", "linear"))  # how the learning rate decays
+    warmup_steps: int = _setting(0, 0, 1_000_000)  # until the learning rate reaches its peak
+    decay_fraction: float = _setting(1.0, 1e-6, 1.0)  # of the run, in which ``linear`` decays
     clip_norm: float = _setting(1.0, 1e-6, 1e6)  # largest norm of the gradient
     eval_bytes: int = _setting(65_536, 512, 2**40)  # most held-out bytes read an evaluation
     save_interval_seconds: float = _setting(180.0, 0.0, 1e9)  # between saves within an epoch
@@ -114,6 +130,18 @@ class Preset:
 
 PRESETS = {
     "readme": Preset(ModelConfig(), TrainingConfig()),
+    "fast": Preset(
+        ModelConfig(dropout=0.0),
+        TrainingConfig(
+            lr=3e-3,
+            optimizer="muon",
+            muon_lr=3e-3,
+            adam_beta2=0.95,
+            schedule="linear",
+            warmup_steps=40,
+            decay_fraction=0.5,
+        ),
+    ),
     "tiny": Preset(
         ModelConfig(embed_dim=128, n_heads=4, n_layers=4, feedforward_dim=768),
         TrainingConfig(lr=2e-3),

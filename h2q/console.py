@@ -54,18 +54,18 @@ class Console:
 
     @contextlib.contextmanager
     def progress(self, total: int, done: int = 0):
-        """A bar for ``total`` steps on stderr, or nothing where stderr is no terminal.
+        """A bar for ``total`` units on stderr, or nothing where stderr is no terminal.
 
-        Yields a function that is called with the number of steps done since its last call.
+        Yields a function that is called with the number of units that are done.
         """
         if self._silent or not _is_terminal(sys.stderr):
-            yield lambda steps: None
+            yield lambda done: None
             return
         from tqdm import tqdm
 
         with tqdm(total=total, initial=done, leave=False, dynamic_ncols=True) as self._bar:
             try:
-                yield self._bar.update
+                yield lambda done: self._bar.update(done - self._bar.n)
             finally:
                 bar, self._bar = self._bar, None
                 bar.close()

@@ -184,7 +184,15 @@ class SelfEvolutionEngine:
             context_length=champion.config.context_length,
             heldout=self.corpus.heldout,
         )
-        config = replace(base, epochs=1, lr=base.lr * self.config.lr_factor, seed=seed)
+        factor = self.config.lr_factor
+        config = replace(
+            base,
+            epochs=1,
+            max_minutes=0.0,
+            lr=base.lr * factor,
+            muon_lr=base.muon_lr * factor,
+            seed=seed,
+        )
         return LocalModelTrainer(
             corpus,
             directory,

@@ -56,6 +56,11 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "未知的设置 {name!r}，最接近的是 {nearest!r}。",
         "Unknown setting {name!r}; the nearest known one is {nearest!r}.",
     ),
+    "usage.epochs_or_minutes": (
+        "--epochs 和 --max_minutes 只能给一个：按时间计划时，轮数由速度决定。",
+        "Give --epochs or --max_minutes, not both: with a planned time the speed decides the "
+        "number of epochs.",
+    ),
     "usage.flag": (
         "未知参数 {flag}{hint}；用 --help 查看全部参数。",
         "Unknown argument {flag}{hint}; --help lists them all.",
@@ -203,6 +208,11 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "🧠 模型: {parameters:.2f}M 参数 | 每轮 {batches} 批 | 共 {steps} 步",
         "🧠 Model: {parameters:.2f}M parameters | {batches} batches an epoch | {steps} steps in all",
     ),
+    "train.model_by_time": (
+        "🧠 模型: {parameters:.2f}M 参数 | 每轮 {batches} 批 | 训练 {minutes:g} 分钟",
+        "🧠 Model: {parameters:.2f}M parameters | {batches} batches an epoch | "
+        "{minutes:g} minutes of training",
+    ),
     "train.set_aside": (
         "📦 上一次训练的检查点和日志已移到 {path}。",
         "📦 Checkpoints and log of the run before were moved to {path}.",
@@ -214,6 +224,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "train.epoch": (
         "\n📅 Epoch {epoch}/{epochs}\n----------------------------------------",
         "\n📅 Epoch {epoch}/{epochs}\n----------------------------------------",
+    ),
+    "train.epoch_by_time": (
+        "\n📅 Epoch {epoch}\n----------------------------------------",
+        "\n📅 Epoch {epoch}\n----------------------------------------",
     ),
     "train.batch": (
         "  批次 {batch:3d} | 损失: {loss:.4f} | 困惑度: {perplexity:.2f} | LR: {lr:.6f}",
@@ -277,8 +291,8 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "ℹ️ There is no checkpoint to go on from; training starts anew.",
     ),
     "resume.finished": (
-        "ℹ️ 这次训练已完成全部 {epochs} 轮；用更大的 --epochs 可继续训练。",
-        "ℹ️ This run has done all its {epochs} epochs; a larger --epochs goes on.",
+        "ℹ️ 这次训练已完成全部 {epochs} 轮；用更大的 --epochs 或 --max_minutes 可继续训练。",
+        "ℹ️ This run has done all its {epochs} epochs; a larger --epochs or --max_minutes goes on.",
     ),
     "resume.damaged": (
         "⚠️ 检查点 {path} 已损坏，改用更早的检查点。",
@@ -424,6 +438,11 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "train a model, or let the trained one evolve (default: train)",
     ),
     "help.epochs": ("训练轮数（默认：10）", "epochs (default: 10)"),
+    "help.max_minutes": (
+        "训练多少分钟（代替 --epochs）：学习率按实测速度安排，时间到时恰好降完",
+        "minutes to train, in place of --epochs: the measured speed decides the number of steps, "
+        "and the learning rate has decayed when the time is up",
+    ),
     "help.cycles": ("进化周期数（默认：3）", "evolution cycles (default: 3)"),
     "help.data_dir": (
         "训练数据：目录（其下所有 .txt）或一个文件（默认：data/training_data，为空时自动创建示例文本）",

@@ -9,32 +9,15 @@ keep the fused attention kernel away. With the rotation off a layer computes wha
 Shapes: B batch, T positions, C ``embed_dim``, H heads, D ``head_dim``, V vocabulary.
 """
 
-import functools
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from h2q.attention import causal_attention, rotary_table, rotate, split_heads
 from h2q.config import ModelConfig
+from h2q.fused import dropout, feed_forward
 
 _INIT_STD = 0.02  # GPT-2; branches that add to the residual are scaled down with depth
-
-
-@functools.lru_cache(maxsize=8)
-@torch.inference_mode(False)  # one table serves generation and training
-def rotary_table(length: int, head_dim: int, base: float, device: torch.device) -> Tensor:
-    """Cosines and sines of the rotary angles, float32, shape (2, length, D) (arXiv 2104.09864)."""
-    exponents = torch.arange(0, head_dim, 2, device=device, dtype=torch.float64) / head_dim
-    positions = torch.arange(length, device=device, dtype=torch.float64)
-    angles = torch.outer(positions, base**-exponents).repeat(1, 2)  # (length, D)
-    return torch.stack((angles.cos(), angles.sin())).float()
-
-
-def rotate(x: Tensor, table: Tensor) -> Tensor:
-    """Turns each pair (i, i + D/2) of ``x`` (B, H, T, D) by its angle in ``table`` (2, T, D)."""
-    cos, sin = table.to(x.dtype)
-    low, high = x.chunk(2, dim=-1)
-    return x * cos + torch.cat((-high, low), dim=-1) * sin
 
 
 class KeyValueCache:
@@ -57,9 +40,13 @@ class KeyValueCache:
         self.length = 0
 
     @property
+    def capacity(self) -> int:
+        return self.keys.shape[3]
+
+    @property
     def free(self) -> int:
         """Positions that can still be added."""
-        return self.keys.shape[3] - self.length
+        return self.capacity - self.length
 
     def extend(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """Stores (B, H, T, D) new ones after those known; returns all (B, H, length + T, D)."""
@@ -81,37 +68,37 @@ class TransformerLayer(nn.Module):
         self.feedforward_norm = nn.LayerNorm(config.embed_dim)
         self.feedforward_input = nn.Linear(config.embed_dim, config.feedforward_dim)
         self.feedforward_output = nn.Linear(config.feedforward_dim, config.embed_dim)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = config.dropout
+        self.rotary_base = config.rotary_base
 
-    def forward(
-        self,
-        x: Tensor,
-        rotation: Tensor | None = None,
-        cache: KeyValueCache | None = None,
-        index: int = 0,
-    ) -> Tensor:
-        """(B, T, C) to (B, T, C). ``rotation`` (2, T, D) turns queries and keys; None leaves
-        them. With a ``cache`` the positions follow those it holds for layer ``index``."""
-        x = x + self.dropout(self._attention(self.attention_norm(x), rotation, cache, index))
-        hidden = F.relu(self.feedforward_input(self.feedforward_norm(x)))
-        return x + self.dropout(self.feedforward_output(hidden))
+    def forward(self, x: Tensor, cache: KeyValueCache | None = None, index: int = 0) -> Tensor:
+        """(B, T, C) to (B, T, C). With a ``cache`` the positions follow those it holds for
+        layer ``index``."""
+        qkv = self.query_key_value(self.attention_norm(x))
+        if cache is None:
+            mixed = causal_attention(qkv, self.n_heads, self.rotary_base)
+        else:
+            mixed = self._cached_attention(qkv, cache, index)
+        x = x + dropout(self.attention_output(mixed), self.dropout, self.training)
+        normal = self.feedforward_norm(x).to(qkv.dtype)
+        branch = feed_forward(normal, self.feedforward_input, self.feedforward_output)
+        return x + dropout(branch, self.dropout, self.training)
 
-    def _attention(self, x, rotation, cache, index) -> Tensor:
-        batch, length, width = x.shape
-        qkv = self.query_key_value(x).view(batch, length, 3, self.n_heads, width // self.n_heads)
-        query, key, value = qkv.permute(2, 0, 3, 1, 4)  # each (B, H, T, D)
-        if rotation is not None:
-            query, key = rotate(query, rotation), rotate(key, rotation)
+    def _cached_attention(self, qkv: Tensor, cache: KeyValueCache, index: int) -> Tensor:
+        """As ``causal_attention``, for positions after those in the ``cache``."""
+        query, key, value = split_heads(qkv, self.n_heads)
+        length, known = qkv.shape[1], cache.length
+        table = rotary_table(cache.capacity, query.shape[-1], self.rotary_base, qkv.device)
+        table = table[:, known : known + length]
+        key, value = cache.extend(index, rotate(key, table), value)
         mask = None
-        if cache is not None:
-            known = cache.length
-            key, value = cache.extend(index, key, value)
-            if known and length > 1:  # row i sees the known positions and new ones up to i
-                mask = torch.ones(length, known + length, dtype=torch.bool, device=x.device)
-                mask = mask.tril(diagonal=known)
-        causal = mask is None and key.shape[2] == length
-        mixed = F.scaled_dot_product_attention(query, key, value, mask, is_causal=causal)
-        return self.attention_output(mixed.transpose(1, 2).reshape(batch, length, width))
+        if known and length > 1:  # row i sees the known positions and new ones up to i
+            mask = torch.ones(length, known + length, dtype=torch.bool, device=qkv.device)
+            mask = mask.tril(diagonal=known)
+        mixed = F.scaled_dot_product_attention(
+            rotate(query, table), key, value, mask, is_causal=known == 0
+        )
+        return mixed.transpose(1, 2).flatten(2)
 
 
 class Transformer(nn.Module):
@@ -121,7 +108,6 @@ class Transformer(nn.Module):
         super().__init__()
         self.config = config
         self.embedding = nn.Embedding(config.vocab_size, config.embed_dim)
-        self.dropout = nn.Dropout(config.dropout)
         self.layers = nn.ModuleList(TransformerLayer(config) for _ in range(config.n_layers))
         self.final_norm = nn.LayerNorm(config.embed_dim)
         self.output = nn.Linear(config.embed_dim, config.vocab_size)
@@ -151,15 +137,9 @@ class Transformer(nn.Module):
         end = start + tokens.shape[1]
         if end > self.config.context_length:
             raise ValueError(f"{end} positions, but the context holds {self.config.context_length}")
-        rotation = rotary_table(
-            self.config.context_length,
-            self.config.head_dim,
-            self.config.rotary_base,
-            tokens.device,
-        )[:, start:end]
-        x = self.dropout(self.embedding(tokens))
+        x = dropout(self.embedding(tokens), self.config.dropout, self.training)
         for index, layer in enumerate(self.layers):
-            x = layer(x, rotation, cache, index)
+            x = layer(x, cache, index)
         if cache is not None:
             cache.length = end
         return self.output(self.final_norm(x))

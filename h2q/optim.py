@@ -1,17 +1,85 @@
-"""AdamW and the cosine learning rate of the README (训练优化)."""
+"""Which optimizer changes which weight, and how the learning rate runs through training."""
 
 import math
 
 import torch
-from torch.optim.lr_scheduler import LambdaLR
+from torch import Tensor, nn
 
 from h2q.config import TrainingConfig
+from h2q.muon import Muon
+
+_QUERY_KEY_VALUE = "query_key_value.weight"  # three matrices in one
 
 
-def parameter_groups(model: torch.nn.Module, weight_decay: float) -> list[dict]:
+class Optimizers:
+    """The optimizers of a run, used as one: AdamW for all weights, or Muon for the matrices of
+    the layers and AdamW for the rest. Every learning rate is the same share of its peak."""
+
+    def __init__(self, model: nn.Module, config: TrainingConfig, dtype: torch.dtype):
+        """``dtype`` is that of the run's matrix products."""
+        self._named = dict(model.named_parameters())
+        matrices, rest = {}, self._named
+        if config.optimizer == "muon":
+            matrices = {n: p for n, p in rest.items() if n.startswith("layers.") and p.dim() == 2}
+            rest = {n: p for n, p in rest.items() if n not in matrices}
+        groups = adamw_groups(rest, config.weight_decay)
+        betas = (0.9, config.adam_beta2)
+        self._optimizers = [torch.optim.AdamW(groups, lr=config.lr, betas=betas, fused=True)]
+        if matrices:
+            groups = muon_groups(matrices)
+            self._optimizers.append(Muon(groups, config.muon_lr, config.weight_decay, dtype=dtype))
+        for group in self._groups():
+            group["peak_lr"] = group["lr"]
+
+    def _groups(self) -> list[dict]:
+        return [group for optimizer in self._optimizers for group in optimizer.param_groups]
+
+    @property
+    def lr(self) -> float:
+        """The learning rate of AdamW, which is the one that is printed and logged."""
+        return self._groups()[0]["lr"]
+
+    def set_rate(self, share: float) -> None:
+        """Sets every learning rate to ``share`` of its peak."""
+        for group in self._groups():
+            group["lr"] = group["peak_lr"] * share
+
+    def step(self) -> None:
+        """Changes the weights, and forgets the gradients."""
+        for optimizer in self._optimizers:
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+
+    def state(self) -> dict[str, Tensor]:
+        """What must be saved to go on: tensors by ``weight's name.key``."""
+        return {
+            f"{name}.{key}": value
+            for optimizer in self._optimizers
+            for name, parameter in self._named.items()
+            for key, value in optimizer.state.get(parameter, {}).items()
+        }
+
+    def load_state(self, tensors: dict[str, Tensor]) -> None:
+        """Takes up what ``state`` gave. Raises ``ValueError`` for tensors of other weights."""
+        for optimizer in self._optimizers:
+            keys = ("momentum_buffer",)
+            if isinstance(optimizer, torch.optim.AdamW):
+                keys = ("step", "exp_avg", "exp_avg_sq")
+            for parameter in (p for group in optimizer.param_groups for p in group["params"]):
+                name = next(n for n, p in self._named.items() if p is parameter)
+                for key in keys:
+                    value = tensors.get(f"{name}.{key}")
+                    if value is None or value.shape not in (parameter.shape, torch.Size()):
+                        raise ValueError(f"{name}.{key}")
+                    if key != "step":  # which AdamW keeps on the processor
+                        value = value.to(parameter.device)
+                    optimizer.state[parameter][key] = value
+
+
+def adamw_groups(parameters: dict[str, Tensor], weight_decay: float) -> list[dict]:
     """Matrices decay; biases, norms and the embedding, which have no scale to hold down, do not."""
     decayed, free = [], []
-    for name, parameter in model.named_parameters():
+    for name, parameter in parameters.items():
         decays = parameter.dim() >= 2 and "embedding" not in name
         (decayed if decays else free).append(parameter)
     return [
@@ -20,21 +88,22 @@ def parameter_groups(model: torch.nn.Module, weight_decay: float) -> list[dict]:
     ]
 
 
-def build_optimizer(model: torch.nn.Module, config: TrainingConfig) -> torch.optim.AdamW:
-    """AdamW (arXiv 1711.05101) at ``config.lr``, one fused kernel a step."""
-    return torch.optim.AdamW(parameter_groups(model, config.weight_decay), lr=config.lr, fused=True)
+def muon_groups(matrices: dict[str, Tensor]) -> list[dict]:
+    """The projections to queries, keys and values are three matrices each, the others one."""
+    triple = {name: matrix for name, matrix in matrices.items() if name.endswith(_QUERY_KEY_VALUE)}
+    single = [matrix for name, matrix in matrices.items() if name not in triple]
+    return [{"params": single}, {"params": list(triple.values()), "blocks": 3}]
 
 
-def cosine_factor(step: int, total_steps: int) -> float:
-    """Share of the peak rate after ``step`` steps: 1 at 0, 0 at the end (arXiv 1608.03983)."""
-    return 0.5 * (1.0 + math.cos(math.pi * min(step, total_steps) / total_steps))
+def rate_share(config: TrainingConfig, step: int, progress: float) -> float:
+    """Share of the peak learning rate after ``step`` steps and ``progress`` (0 to 1) of the run.
 
-
-def build_schedule(optimizer: torch.optim.Optimizer, total_steps: int, done: int = 0) -> LambdaLR:
-    """Cosine annealing to 0 over ``total_steps``, with ``done`` of them behind.
-
-    The rate depends on the number of steps alone, so the schedule has no state to save.
+    ``cosine``: 1 at the beginning, 0 at the end (arXiv 1608.03983). ``linear``: constant, then
+    down to 0 over the last ``decay_fraction`` of the run (arXiv 2405.18392). Either rises from 0
+    within ``warmup_steps``.
     """
-    for group in optimizer.param_groups:
-        group.setdefault("initial_lr", group["lr"])
-    return LambdaLR(optimizer, lambda step: cosine_factor(step, total_steps), last_epoch=done - 1)
+    if config.schedule == "cosine":
+        share = 0.5 * (1.0 + math.cos(math.pi * progress))
+    else:
+        share = min(1.0, (1.0 - progress) / config.decay_fraction)
+    return min(share, (step + 1) / (config.warmup_steps + 1))

@@ -24,9 +24,11 @@ class Position:
     epoch: int = 0
     batch: int = 0
     step: int = 0
+    progress: float = 0.0  # share of the run that is done, from 0 to 1
     loss_sum: float = 0.0  # nats, over the bytes of this epoch so far
     loss_bytes: int = 0
-    seconds: float = 0.0  # spent in training and evaluation, all sessions together
+    seconds: float = 0.0  # all sessions together
+    step_seconds: list[float] = field(default_factory=list)  # of the last steps of planned time
     epoch_seconds: float = 0.0
     log: list[dict] = field(default_factory=list)  # one object an epoch
 

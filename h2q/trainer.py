@@ -7,6 +7,7 @@ ends bit for bit like one that was not (on the same machine, PyTorch and number 
 
 import contextlib
 import math
+import statistics
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -31,20 +32,22 @@ from h2q.errors import Interrupted, ModelFileError, SettingError, TrainingDiverg
 from h2q.evaluation import evaluate, perplexity
 from h2q.files import link_or_copy, write_json
 from h2q.generation import generate
-from h2q.hardware import computing_in, environment
+from h2q.hardware import computing_in, environment, keep_freed_memory
 from h2q.interrupts import stop_requests
 from h2q.model import Transformer
 from h2q.model_file import build_model, load_model, save_model
-from h2q.optim import build_optimizer, build_schedule
+from h2q.optim import Optimizers, rate_share
 from h2q.saved_run import KIND, OPTIMIZER, WEIGHTS, Position, SavedRun, with_prefix
 from h2q.tokenizer import PAD, decode
 
 _LINES_PER_EPOCH = 10
 _LEAST_BATCHES_A_LINE = 10
 _ESTIMATE_AFTER_STEPS = 5
+_PACE_STEPS = 25  # whose median is the pace; the first few are slow
+_FEWEST_PACE_STEPS = 4
 _SAMPLE = SamplingConfig(max_length=120)
 # What may differ between a run and its resumption: how long it lasts, and how often it saves.
-_FREE_ON_RESUME = {"epochs", "save_interval_seconds"}
+_FREE_ON_RESUME = {"epochs", "max_minutes", "save_interval_seconds"}
 
 
 class LocalModelTrainer:
@@ -90,14 +93,23 @@ class LocalModelTrainer:
             if initial is not None:
                 self.model.load_state_dict(initial.state_dict())
         self.model.to(self.device).train()
-        self.optimizer = build_optimizer(self.model, training_config)
+        self.optimizers = Optimizers(self.model, training_config, dtype)
         if resume_from is not None:
-            self._restore_optimizer(resume_from)
-        self.schedule = build_schedule(self.optimizer, self.total_steps, self.position.step)
+            self._restore(resume_from)
+        self._set_rate()
+        self._clock = time.monotonic()
+        keep_freed_memory()
 
     @property
     def total_steps(self) -> int:
+        """Of a run that is planned in epochs."""
         return self.config.epochs * self.batches_per_epoch
+
+    @property
+    def finished(self) -> bool:
+        if self.config.max_minutes:
+            return self.position.progress >= 1.0
+        return self.position.epoch >= self.config.epochs
 
     def train(self) -> Transformer:
         """Trains to the last epoch, saves the model and returns it, in evaluation mode.
@@ -106,35 +118,33 @@ class LocalModelTrainer:
         when asked to stop by a signal (everything is saved then), ``TrainingDiverged`` before a
         loss or gradient that is not finite could reach the weights, ``SaveFailed``.
         """
-        position = self.position
-        finished = position.epoch >= self.config.epochs
-        self._announce(finished)
+        self._announce()
         if not self._resumed and self.checkpoints.steps():
             previous = self.checkpoints.set_aside(self.output_dir / TRAINING_LOG)
             self.console.say("train.set_aside", path=previous)
-        with (
-            stop_requests() as stop,
-            self.console.progress(self.total_steps, position.step) as advance,
-        ):
-            for _ in range(position.epoch, self.config.epochs):
+        self._clock = time.monotonic()
+        with stop_requests() as stop, self._progress_bar() as advance:
+            while not self.finished:
                 self._train_epoch(stop, advance)
                 self._finish_epoch()
         self._deliver(self.output_dir / MODEL_PATH)
-        last = position.log[-1]
+        last = self.position.log[-1]
         self.console.say(
             "train.done",
-            seconds=position.seconds,
+            seconds=self.position.seconds,
             loss=last["train_loss"],
             perplexity=last["train_perplexity"],
         )
         return self.model.eval()
 
     def _train_epoch(self, stop, advance) -> None:
+        """Trains to the end of the epoch, or of the planned time."""
         position = self.position
-        self.console.say("train.epoch", epoch=position.epoch + 1, epochs=self.config.epochs)
+        key = "train.epoch_by_time" if self.config.max_minutes else "train.epoch"
+        self.console.say(key, epoch=position.epoch + 1, epochs=self.config.epochs)
         line_every = max(_LEAST_BATCHES_A_LINE, self.batches_per_epoch // _LINES_PER_EPOCH)
-        started = saved = time.monotonic()
         first_step = position.step
+        saved = position.seconds
         batches = epoch_batches(
             self.corpus.train,
             self.model.config.context_length,
@@ -151,24 +161,59 @@ class LocalModelTrainer:
                     batch=position.batch,
                     loss=loss,
                     perplexity=perplexity(loss),
-                    lr=self.schedule.get_last_lr()[0],
+                    lr=self.optimizers.lr,
                 )
             position.batch += 1
-            position.step += 1
-            advance(1)
-            now = time.monotonic()
-            position.seconds += now - started
-            position.epoch_seconds += now - started
-            started = now
+            seconds = self._tick()
+            position.epoch_seconds += seconds
+            if self.config.max_minutes:
+                self._plan_by_time(seconds)
+            advance(position)
             if position.step - first_step == _ESTIMATE_AFTER_STEPS and position.epoch == 0:
                 self._estimate()
             if stop():
                 path = self._save()
                 raise Interrupted("train.interrupted", step=position.step, path=path)
-            if now - saved >= self.config.save_interval_seconds:
+            if self.config.max_minutes and self.finished:
+                break
+            if position.seconds - saved >= self.config.save_interval_seconds:
                 self._save()
                 self._show_sample()
-                started = saved = time.monotonic()
+                self._tick()
+                saved = position.seconds
+
+    def _tick(self) -> float:
+        """Adds the time since the last call to that of the run; returns it, in seconds."""
+        now = time.monotonic()
+        seconds = now - self._clock
+        self._clock = now
+        self.position.seconds += seconds
+        return seconds
+
+    def _plan_by_time(self, seconds: float) -> None:
+        """Moves on by the share that one step has of all that are left in the planned time.
+
+        So a machine that slows down or speeds up ends in time all the same, with the whole of
+        the schedule behind it.
+        """
+        position = self.position
+        recent = [*position.step_seconds, seconds][-_PACE_STEPS:]
+        position.step_seconds = recent
+        pace = statistics.median(recent)
+        # Kept free for the last evaluation, which reads a byte in a third of the time of training.
+        heldout = min(self.config.eval_bytes, len(self.corpus.heldout))
+        batch_bytes = self.config.batch_size * self.model.config.context_length
+        left = 60 * self.config.max_minutes - position.seconds - pace * heldout / batch_bytes / 3
+        if left < pace:
+            position.progress = 1.0
+        elif len(recent) >= _FEWEST_PACE_STEPS:
+            position.progress += (1.0 - position.progress) * pace / left
+        self._set_rate()
+
+    def _set_rate(self) -> None:
+        self.optimizers.set_rate(
+            rate_share(self.config, self.position.step, self.position.progress)
+        )
 
     def train_step(self, inputs: Tensor, targets: Tensor) -> float:
         """One update on a batch (B, T); returns its loss in nats per byte."""
@@ -182,9 +227,11 @@ class LocalModelTrainer:
         value = loss.item()
         if not (math.isfinite(value) and math.isfinite(norm.item())):
             raise TrainingDiverged("train.diverged", step=self.position.step + 1)
-        self.optimizer.step()
-        self.schedule.step()
-        self.optimizer.zero_grad(set_to_none=True)
+        self.optimizers.step()
+        self.position.step += 1
+        if not self.config.max_minutes:
+            self.position.progress = min(1.0, self.position.step / self.total_steps)
+            self._set_rate()
         count = int((targets != PAD).sum())
         self.position.loss_sum += value * count
         self.position.loss_bytes += count
@@ -193,7 +240,6 @@ class LocalModelTrainer:
     def _finish_epoch(self) -> None:
         """Evaluates, writes the log, saves."""
         position = self.position
-        started = time.monotonic()
         result = evaluate(
             self.model, self.corpus.heldout, limit_bytes=self.config.eval_bytes, dtype=self.dtype
         )
@@ -210,7 +256,7 @@ class LocalModelTrainer:
             "eval_perplexity": result.perplexity,
             "eval_bits_per_byte": result.bits_per_byte,
             "eval_bytes": result.predicted_bytes,
-            "learning_rate": self.schedule.get_last_lr()[0],
+            "learning_rate": self.optimizers.lr,
             "tokens_per_second": position.loss_bytes / max(position.epoch_seconds, 1e-9),
             "seconds": position.seconds,
         }
@@ -221,7 +267,7 @@ class LocalModelTrainer:
         position.epoch += 1
         position.batch = 0
         position.loss_sum, position.loss_bytes, position.epoch_seconds = 0.0, 0, 0.0
-        position.seconds += time.monotonic() - started
+        self._tick()
         # The log first: a kill between the two repeats the epoch and writes the same log again.
         write_json(self.output_dir / TRAINING_LOG, position.log)
         self._save(best=best_before is None or entry["eval_loss"] < best_before["eval_loss"])
@@ -255,9 +301,8 @@ class LocalModelTrainer:
 
     def _save(self, best: bool = False) -> Path:
         tensors = {WEIGHTS + name: tensor for name, tensor in self.model.state_dict().items()}
-        for name, parameter in self.model.named_parameters():
-            for key, value in self.optimizer.state[parameter].items():
-                tensors[f"{OPTIMIZER}{name}.{key}"] = value
+        for name, value in self.optimizers.state().items():
+            tensors[OPTIMIZER + name] = value
         metadata = {
             "kind": KIND,
             "model": vars(self.model.config),
@@ -268,15 +313,16 @@ class LocalModelTrainer:
         }
         return self.checkpoints.save(self.position.step, tensors, metadata, best=best)
 
-    def _restore_optimizer(self, run: SavedRun) -> None:
-        tensors = with_prefix(run.tensors, OPTIMIZER)
-        for name, parameter in self.model.named_parameters():
-            for key in ("step", "exp_avg", "exp_avg_sq"):
-                value = tensors.get(f"{name}.{key}")
-                if value is None or value.numel() not in (1, parameter.numel()):
-                    raise ModelFileError("model.dimensions", path=run.path)
-                value = value if key == "step" else value.to(self.device)
-                self.optimizer.state[parameter][key] = value
+    def _restore(self, run: SavedRun) -> None:
+        try:
+            self.optimizers.load_state(with_prefix(run.tensors, OPTIMIZER))
+        except ValueError as error:
+            raise ModelFileError("model.dimensions", path=run.path) from error
+        position, limit = self.position, self.config.max_minutes
+        if not limit:
+            position.progress = min(1.0, position.step / self.total_steps)
+        elif limit != run.training_config.max_minutes:
+            position.progress = min(1.0, position.seconds / (60 * limit))
 
     def _require_same_run(self, run: SavedRun, wanted: ModelConfig) -> None:
         pairs = [
@@ -295,21 +341,36 @@ class LocalModelTrainer:
                     "resume.not_exact", name=name, saved=run.environment.get(name), value=value
                 )
 
-    def _announce(self, finished: bool) -> None:
-        position = self.position
+    def _announce(self) -> None:
+        position, limit = self.position, self.config.max_minutes
         self.console.say(
-            "train.model",
+            "train.model_by_time" if limit else "train.model",
             parameters=self.model.parameter_count() / 1e6,
             batches=self.batches_per_epoch,
             steps=self.total_steps,
+            minutes=limit,
         )
-        if finished:
+        if self.finished:
             self.console.say("resume.finished", epochs=position.epoch)
         elif self._resumed:
             self.console.say("resume.from", epoch=position.epoch + 1, batch=position.batch)
 
+    @contextlib.contextmanager
+    def _progress_bar(self):
+        """Yields a function that shows a position: its step, or its time where that is planned."""
+        by_time = bool(self.config.max_minutes)
+        total = round(60 * self.config.max_minutes) if by_time else self.total_steps
+
+        def done(position: Position) -> int:
+            return min(total, int(position.seconds)) if by_time else position.step
+
+        with self.console.progress(total, done(self.position)) as show:
+            yield lambda position: show(done(position))
+
     def _estimate(self) -> None:
         """Says once how long the run will take, from the steps timed so far."""
+        if self.config.max_minutes:
+            return
         remaining = (self.total_steps - self.position.step) * (
             self.position.seconds / self.position.step
         )

@@ -46,7 +46,7 @@ step = trainer.train_step
 
 def step_and_die(inputs, targets):
     loss = step(inputs, targets)
-    if trainer.position.step + 1 == arguments.kill_after:
+    if trainer.position.step == arguments.kill_after:
         os.kill(os.getpid(), signal.SIGKILL)
     return loss
 

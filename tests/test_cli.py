@@ -159,6 +159,21 @@ def test_interactive_in_a_terminal_as_a_person_types(workplace):
         assert process.wait(60) == 0
 
 
+def test_a_planned_time_is_kept(tmp_path):
+    """``--max_minutes`` on a real clock: the rate has decayed at the end, and not before."""
+    (tmp_path / "text.txt").write_text(make_text(60_000), encoding="utf-8")
+    result = train(
+        *("--max_minutes", 0.2, "--preset", "fast", "--batch_size", 1, "--data_dir", "text.txt"),
+        cwd=tmp_path,
+    )
+    assert result.returncode == 0, result.stderr
+    assert "训练 0.2 分钟" in result.stdout
+    log = json.loads((tmp_path / "training_log.json").read_text(encoding="utf-8"))
+    assert log[-1]["learning_rate"] == 0.0
+    assert log[0]["step"] > 3
+    assert 6 < log[-1]["seconds"] < 24  # a step or an evaluation may be slow where others work
+
+
 def test_evolve_shows_and_saves_the_statistics(workplace, tmp_path):
     """README 自我进化 and 进化统计, with the shipped knowledge base."""
     directory, _ = workplace
@@ -317,6 +332,8 @@ def files_below(directory):
         (["--mode", "fly"], ["fly", "train", "evolve"]),
         (["--epochs", "0"], ["epochs", "0"]),
         (["--epochs", "many"], ["--epochs", "many"]),
+        (["--max_minutes", "-1"], ["max_minutes", "-1"]),
+        (["--max_minutes", "5", "--epochs", "2"], ["--max_minutes", "--epochs"]),
         (["--lr", "-1"], ["lr", "-1"]),
         (["--lr", "nan"], ["lr", "nan"]),
         (["--batch_size", "0"], ["batch_size"]),

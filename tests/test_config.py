@@ -8,9 +8,16 @@ from h2q.errors import SettingError
 
 CLASSES = (ModelConfig, TrainingConfig, SamplingConfig, EvolutionConfig)
 SETTINGS = [(cls, item) for cls in CLASSES for item in fields(cls)]
-each_setting = pytest.mark.parametrize(
-    ("cls", "item"), SETTINGS, ids=[f"{cls.__name__}.{item.name}" for cls, item in SETTINGS]
-)
+
+
+def parametrize(settings):
+    ids = [f"{cls.__name__}.{item.name}" for cls, item in settings]
+    return pytest.mark.parametrize(("cls", "item"), settings, ids=ids)
+
+
+each_setting = parametrize(SETTINGS)
+each_number = parametrize([(cls, item) for cls, item in SETTINGS if item.type is not str])
+each_choice = parametrize([(cls, item) for cls, item in SETTINGS if item.type is str])
 
 
 def refusal(cls, **values) -> SettingError:
@@ -32,7 +39,7 @@ def test_defaults_are_those_of_the_readme(cls, defaults):
     assert defaults.items() <= asdict(cls()).items()
 
 
-@each_setting
+@each_number
 def test_both_ends_of_the_range_are_permitted(cls, item):
     for value in (item.metadata["minimum"], item.metadata["maximum"]):
         try:
@@ -41,7 +48,17 @@ def test_both_ends_of_the_range_are_permitted(cls, item):
             assert error.key == "setting.heads"  # the range is not what it failed on
 
 
-@each_setting
+@each_choice
+def test_each_choice_is_permitted_and_nothing_else(cls, item):
+    for value in item.metadata["choices"]:
+        assert getattr(cls(**{item.name: value}), item.name) == value
+    error = refusal(cls, **{item.name: "adamww"})
+    assert error.key == "setting.choice"
+    assert "'adamww'" in str(error)
+    assert item.metadata["choices"][0] in str(error)
+
+
+@each_number
 def test_a_value_out_of_range_is_refused_and_quoted(cls, item):
     for value in (item.metadata["minimum"] - 1, item.metadata["maximum"] + 1):
         error = refusal(cls, **{item.name: value})
@@ -59,10 +76,11 @@ def test_a_number_too_large_for_a_float_is_refused(cls, name):
 
 
 @each_setting
-@pytest.mark.parametrize("value", ["7", None, True, [1], b"7", 1j], ids=repr)
+@pytest.mark.parametrize("value", ["7", 7j, None, True, [1], b"7"], ids=repr)
 def test_a_value_of_another_type_is_refused_and_quoted(cls, item, value):
     error = refusal(cls, **{item.name: value})
-    assert error.key == "setting.type"
+    of_its_type = item.type is str and isinstance(value, str)
+    assert error.key == ("setting.choice" if of_its_type else "setting.type")
     assert item.name in str(error)
     assert repr(value) in str(error)
 

@@ -85,8 +85,8 @@ def test_silent_console_still_warns(capsys):
     console.say("chat.bye")
     console.write("streamed")
     console.warn("error", error="x")
-    with console.progress(10) as advance:
-        advance(1)
+    with console.progress(10) as show:
+        show(1)
     assert capsys.readouterr() == ("", "❌ x\n")
 
 
@@ -114,8 +114,8 @@ def test_a_broken_stream_never_stops_the_work(monkeypatch, error):
         console.say("chat.bye")
         console.warn("error", error="x")
         console.write("streamed")
-        with console.progress(10) as advance:
-            advance(1)
+        with console.progress(10) as show:
+            show(1)
 
 
 @pytest.mark.parametrize("act", ["say", "warn", "write", "progress", "prepare"])
@@ -131,8 +131,8 @@ def test_a_process_without_streams_works_on(monkeypatch, act):
     elif act == "write":
         console.write("streamed")
     elif act == "progress":
-        with console.progress(10) as advance:
-            advance(1)
+        with console.progress(10) as show:
+            show(1)
     else:
         prepare_streams()
 
@@ -169,25 +169,28 @@ def test_streams_that_cannot_be_prepared_are_left(monkeypatch):
 
 
 def test_no_bar_where_stderr_is_no_terminal(capsys):
-    with Console().progress(10) as advance:
-        advance(5)
+    with Console().progress(10) as show:
+        show(5)
     assert capsys.readouterr() == ("", "")
 
 
 def test_no_bar_from_a_silent_console(monkeypatch):
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
-    with Console(silent=True).progress(10) as advance:
-        advance(5)
+    with Console(silent=True).progress(10) as show:
+        show(5)
     assert terminal.getvalue() == ""
 
 
 def test_bar_on_a_terminal_begins_where_the_work_does_and_goes_when_it_ends(monkeypatch, capsys):
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
-    with Console().progress(10, done=2) as advance:
+    console = Console()
+    with console.progress(10, done=2) as show:
         assert "2/10" in terminal.getvalue()
-        advance(8)
+        show(5)
+        assert console._bar.n == 5
+        show(10)
     assert terminal.getvalue().endswith("\r")
     assert capsys.readouterr().out == ""
 

@@ -9,7 +9,7 @@ from conftest import REPOSITORY, run_python
 
 ROWS = """
 messages errors config files tokenizer offline console interrupts
-encodings text_files corpus hardware model optim checkpoint model_file saved_run
+encodings text_files corpus hardware attention fused model muon optim checkpoint model_file saved_run
 generation evaluation trainer inference knowledge evolution
 chat commands cli
 """

@@ -15,7 +15,7 @@ from h2q.cli import _chat_parser, _train_parser
 from h2q.config import PRESETS, ModelConfig, TrainingConfig
 from h2q.corpus import epoch_batches, open_corpus
 from h2q.model import Transformer
-from h2q.optim import build_optimizer
+from h2q.optim import Optimizers
 from h2q.text_files import find_text_files
 from h2q.tokenizer import PAD, VOCAB_SIZE, decode, encode
 from h2q.trainer import LocalModelTrainer
@@ -64,11 +64,12 @@ def test_length_512(model):
     assert model.eval()(torch.zeros(1, 512, dtype=torch.long)).shape == (1, 512, 256)
 
 
-def test_dropout(model):
+def test_dropout(model, monkeypatch):
     """dropout=0.1"""
-    rates = [module.p for module in model.modules() if isinstance(module, torch.nn.Dropout)]
-    assert len(rates) == 1 + 6
-    assert set(rates) == {0.1}
+    rates = []
+    monkeypatch.setattr("h2q.model.dropout", lambda x, p, training: rates.append(p) or x)
+    model(torch.zeros(1, 4, dtype=torch.long))
+    assert rates == [0.1] * (1 + 2 * 6)  # the embedding, and both branches of each layer
 
 
 def test_about_8m_parameters(model):
@@ -78,7 +79,8 @@ def test_about_8m_parameters(model):
 
 def test_adamw(model):
     """优化器: AdamW"""
-    assert type(build_optimizer(model, TRAINING)) is torch.optim.AdamW
+    (optimizer,) = Optimizers(model, TRAINING, torch.float32)._optimizers
+    assert type(optimizer) is torch.optim.AdamW
 
 
 def test_learning_rate():

@@ -18,7 +18,10 @@ from h2q.saved_run import load_saved_run
 from h2q.trainer import LocalModelTrainer
 
 CONFIG = TrainingConfig(epochs=2, lr=1e-3)
-GOLDEN_LOSSES = [5.5605, 4.4637, 3.5908, 2.9641, 2.4831, 2.1814, 2.0166, 1.9094, 1.8401, 1.8996]
+GOLDEN_LOSSES = {  # by dropout
+    0.0: [5.5585, 4.4425, 3.5562, 2.9030, 2.4025, 2.0879, 1.9155, 1.8026, 1.7367, 1.7915],
+    0.1: [5.5579, 4.4631, 3.5918, 2.9655, 2.4677, 2.1693, 2.0045, 1.8906, 1.8299, 1.8970],
+}
 
 
 @pytest.fixture
@@ -67,10 +70,12 @@ def recorded_losses(trainer):
     return losses
 
 
-def test_golden_losses(make_trainer):
+@pytest.mark.parametrize("dropout", GOLDEN_LOSSES)
+def test_golden_losses(make_trainer, tiny_model_config, dropout):
     """Float32 losses of every fifth step; a refactoring must not move them."""
-    losses = recorded_losses(make_trainer(replace(CONFIG, lr=5e-3)))
-    assert losses[::5] == pytest.approx(GOLDEN_LOSSES, abs=1e-3)
+    model_config = replace(tiny_model_config, dropout=dropout)
+    losses = recorded_losses(make_trainer(replace(CONFIG, lr=5e-3), model_config=model_config))
+    assert losses[::5] == pytest.approx(GOLDEN_LOSSES[dropout], abs=1e-3)
 
 
 def test_bfloat16_follows_float32(make_trainer):
@@ -198,14 +203,110 @@ def test_gradient_is_clipped_to_norm_one(make_trainer):
     """README 梯度裁剪: 最大范数1.0."""
     trainer = make_trainer()
     norms = []
-    trainer.optimizer.register_step_pre_hook(
-        lambda *_: norms.append(
-            torch.stack([p.grad.norm() for p in trainer.model.parameters()]).norm().item()
-        )
-    )
+    step = trainer.optimizers.step
+
+    def step_and_measure():
+        gradients = [p.grad.norm() for p in trainer.model.parameters()]
+        norms.append(torch.stack(gradients).norm().item())
+        step()
+
+    trainer.optimizers.step = step_and_measure
     trainer.train()
     assert max(norms) <= 1.0 + 1e-4
     assert max(norms) > 0.99  # it was needed
+
+
+class Clock:
+    """Time that passes when a step is made, and not otherwise."""
+
+    def __init__(self, monkeypatch, trainer, step_seconds):
+        self.now, self.rates, self.durations = 0.0, [], iter(step_seconds)
+        monkeypatch.setattr("h2q.trainer.time.monotonic", lambda: self.now)
+        trainer._clock = 0.0
+        self.step, self.trainer = trainer.train_step, trainer
+        trainer.train_step = self
+
+    def __call__(self, inputs, targets):
+        self.rates.append(self.trainer.optimizers.lr)
+        self.now += next(self.durations)
+        return self.step(inputs, targets)
+
+
+PACES = {
+    "steady": lambda step: 0.5,
+    "slow start": lambda step: 0.5 if step else 4.0,
+    "twice as slow from step 30": lambda step: 0.5 if step < 30 else 1.0,
+    "twice as fast from step 30": lambda step: 0.5 if step < 30 else 0.25,
+    "now and then very slow": lambda step: 4.0 if step % 20 == 19 else 0.5,
+}
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "linear"])
+@pytest.mark.parametrize("pace", PACES.values(), ids=PACES)
+def test_planned_time_ends_with_the_rate_decayed(make_trainer, monkeypatch, schedule, pace):
+    """Whatever the machine does: no step begins after the time is up, the rate falls smoothly,
+    and the last steps are made at nearly none."""
+    config = replace(CONFIG, max_minutes=1.0, schedule=schedule, decay_fraction=0.5)
+    trainer = make_trainer(config)
+    clock = Clock(monkeypatch, trainer, map(pace, range(10_000)))
+    trainer.train()
+    assert 60 - 5 < clock.now <= 60
+    assert clock.rates[0] == config.lr
+    assert clock.rates == sorted(clock.rates, reverse=True)
+    assert clock.rates[-1] < 0.1 * config.lr
+    falls = [before - after for before, after in zip(clock.rates, clock.rates[1:])]
+    assert max(falls) < 0.1 * config.lr
+    assert trainer.optimizers.lr == 0.0
+    log = json.loads((trainer.output_dir / TRAINING_LOG).read_text())
+    assert log[-1]["step"] == len(clock.rates)
+
+
+def test_planned_time_may_end_within_the_first_epoch(make_trainer, monkeypatch):
+    trainer = make_trainer(replace(CONFIG, max_minutes=0.1))
+    Clock(monkeypatch, trainer, [1.0] * 10)
+    trainer.train()
+    (entry,) = json.loads((trainer.output_dir / TRAINING_LOG).read_text())
+    assert entry["step"] < trainer.batches_per_epoch
+    assert (trainer.output_dir / MODEL_PATH).exists()
+
+
+def test_planned_time_goes_on_where_it_was(make_trainer, monkeypatch, tmp_path):
+    """A run stopped in the middle has the other half of its time and of its schedule left."""
+    config = replace(CONFIG, max_minutes=1.0)
+    trainer = make_trainer(config)
+    clock = Clock(monkeypatch, trainer, [0.5] * 60 + [1e9])
+    step = trainer.train_step
+
+    def stop_in_the_middle(inputs, targets):
+        if len(clock.rates) == 59:
+            os.kill(os.getpid(), signal.SIGINT)
+        return step(inputs, targets)
+
+    trainer.train_step = stop_in_the_middle
+    with pytest.raises(Interrupted):
+        trainer.train()
+    again = resume(make_trainer, tmp_path, config)
+    assert again.position.progress == pytest.approx(0.5, abs=0.03)
+    assert again.optimizers.lr == trainer.optimizers.lr
+    rest = Clock(monkeypatch, again, [0.5] * 1000)
+    again.train()
+    assert 20 < rest.now <= 30
+    assert again.optimizers.lr == 0.0
+
+
+def test_another_plan_on_resume(make_trainer, monkeypatch, tmp_path):
+    """More minutes, or epochs in place of minutes: the share that is done is counted anew."""
+    config = replace(CONFIG, max_minutes=0.5)
+    trainer = make_trainer(config)
+    Clock(monkeypatch, trainer, [0.5] * 100)
+    trainer.train()
+    steps = trainer.position.step
+    longer = resume(make_trainer, tmp_path, replace(config, max_minutes=2.0))
+    assert longer.position.progress == pytest.approx(0.25, abs=0.02)
+    assert not longer.finished
+    by_epochs = resume(make_trainer, tmp_path, replace(config, max_minutes=0.0, epochs=20))
+    assert by_epochs.position.progress == steps / by_epochs.total_steps
+    assert not by_epochs.finished
 
 
 def test_padding_is_no_target(make_trainer):

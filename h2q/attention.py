@@ -1,0 +1,172 @@
+"""Causal attention with rotary positions, and its gradient written for a processor's caches.
+
+PyTorch's fused kernel computes the forward pass; its backward pass on a processor takes six times
+as long. ``causal_attention`` keeps the kernel's output and the logarithms of its row sums, and
+recomputes the weights block by block as FlashAttention-2 does (arXiv 2307.08691), with batched
+matrix products and few element-wise passes over blocks that stay in the cache.
+
+Shapes: B batch, T positions, H heads, D ``head_dim``, C = H·D. Does not know devices other than
+the processor: elsewhere PyTorch's own gradient is used.
+"""
+
+import functools
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+_BLOCK_ELEMENTS = 2**22  # of the largest block of weights: 8 MB; smaller ones pay for more calls
+_BLOCK_KEYS = 128
+_PARTS = 3  # bfloat16 numbers that add up to a float32
+_EXTRA_COLUMNS = 8  # the parts and zeros; products of odd widths are slow
+
+
+@functools.lru_cache(maxsize=16)
+@torch.inference_mode(False)  # one table serves generation and training
+def rotary_table(
+    length: int,
+    head_dim: int,
+    base: float | None,
+    device: torch.device = torch.device("cpu"),
+    dtype: torch.dtype = torch.float32,
+    n_heads: int = 1,
+) -> Tensor:
+    """Cosines and signed sines of the rotary angles, shape (2, length, n_heads · D).
+
+    Pair (i, i + D/2) turns by position · base^(-2i/D) (arXiv 2104.09864), by nothing where
+    ``base`` is None; the sines of a first half are negative, so that ``rotate`` need not negate.
+    """
+    exponents = torch.arange(0, head_dim, 2, device=device, dtype=torch.float64) / head_dim
+    positions = torch.arange(length, device=device, dtype=torch.float64)
+    angles = torch.outer(positions, (base or torch.inf) ** -exponents)  # (length, D/2)
+    if base is None:
+        angles.zero_()
+    cos, sin = angles.cos(), angles.sin()
+    table = torch.stack((torch.cat((cos, cos), -1), torch.cat((-sin, sin), -1)))
+    return table.repeat(1, 1, n_heads).to(dtype)
+
+
+def rotate(x: Tensor, table: Tensor) -> Tensor:
+    """Turns each pair (i, i + D/2) of ``x`` (..., T, D) by its angle in ``table`` (2, T, D)."""
+    cos, sin = table.to(x.dtype)
+    return x * cos + x.roll(x.shape[-1] // 2, dims=-1) * sin
+
+
+def causal_attention(qkv: Tensor, n_heads: int, rotary_base: float | None) -> Tensor:
+    """Each position's mix of the values up to it, (B, T, C), of ``qkv`` (B, T, 3C).
+
+    Queries and keys turn with their position; they do not where ``rotary_base`` is None.
+    """
+    if qkv.device.type == "cpu" and qkv.dtype == torch.bfloat16 and qkv.requires_grad:
+        return _CausalAttention.apply(qkv, n_heads, rotary_base)
+    query, key, value = split_heads(qkv, n_heads)
+    table = rotary_table(qkv.shape[1], query.shape[-1], rotary_base, qkv.device)
+    mixed = F.scaled_dot_product_attention(
+        rotate(query, table), rotate(key, table), value, is_causal=True
+    )
+    return mixed.transpose(1, 2).reshape(*qkv.shape[:2], -1)
+
+
+def split_heads(qkv: Tensor, n_heads: int) -> Tensor:
+    """(B, T, 3C) as queries, keys and values (3, B, H, T, D), without a copy."""
+    batch, length, width = qkv.shape
+    return qkv.view(batch, length, 3, n_heads, width // (3 * n_heads)).permute(2, 0, 3, 1, 4)
+
+
+class _CausalAttention(torch.autograd.Function):
+    """With s the scaled product of a query and a key, l the logarithm of the query's row sum,
+    P = exp(s - l) are the weights; dO the gradient of the output O and
+    d = sum(dO ∘ O) over a row: dV = Pᵀ dO, dS = P ∘ (dO Vᵀ - d), dQ = dS K, dK = dSᵀ Q.
+
+    Both subtractions happen inside the products, in float32: extra columns hold -l (or -d) in
+    two parts on the one side and ones on the other. So P never exceeds 1, and rounding s - l
+    instead of s costs no accuracy where the weights are large.
+    """
+
+    @staticmethod
+    def forward(ctx, qkv, n_heads, rotary_base):
+        batch, length, width = qkv.shape
+        model_dim = width // 3
+        head_dim = model_dim // n_heads
+        table = rotary_table(length, head_dim, rotary_base, qkv.device, qkv.dtype, 2 * n_heads)
+        query_key = _rotate_heads(qkv[..., : 2 * model_dim], table, head_dim)
+        # (2, B, H, T, D + extra): queries and keys, with room for the extra columns
+        wide = qkv.new_zeros(2, batch, n_heads, length, head_dim + _EXTRA_COLUMNS)
+        wide[..., :head_dim] = query_key.view(batch, length, 2, n_heads, -1).permute(2, 0, 3, 1, 4)
+        query, key = wide[..., :head_dim]
+        value = split_heads(qkv, n_heads)[2]
+        output, logsumexp = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
+            query, key, value, is_causal=True
+        )
+        output = output.transpose(1, 2).reshape(batch, length, model_dim)
+        ctx.save_for_backward(wide, value, output, logsumexp, table)
+        return output
+
+    @staticmethod
+    def backward(ctx, gradient):
+        wide, narrow_value, output, logsumexp, table = ctx.saved_tensors
+        _, batch, n_heads, length, _ = wide.shape
+        model_dim = output.shape[-1]
+        head_dim = model_dim // n_heads
+        shape = (batch, length, n_heads, head_dim)
+        query, key = wide
+        value, output_gradient = torch.zeros_like(wide)
+        value[..., :head_dim] = narrow_value
+        output_gradient[..., :head_dim] = gradient.view(shape).transpose(1, 2)
+        key[..., head_dim : head_dim + _PARTS] = 1
+        value[..., head_dim : head_dim + _PARTS] = 1
+        row_sums = (gradient.float() * output).view(shape).sum(-1).transpose(1, 2)
+        output_gradient[..., head_dim : head_dim + _PARTS] = _parts(-row_sums, wide.dtype)
+        query[..., head_dim : head_dim + _PARTS] = _parts(logsumexp * -(head_dim**0.5), wide.dtype)
+        heads = (tensor.flatten(0, 1) for tensor in (query, key, value, output_gradient))
+        gradients = _block_gradients(*heads, head_dim)
+        result = torch.empty(batch, length, 3 * model_dim, dtype=wide.dtype)
+        by_kind = gradients.view(3, batch, n_heads, length, head_dim)
+        result.view(batch, length, 3, n_heads, -1).copy_(by_kind.permute(1, 3, 0, 2, 4))
+        turned = result[..., : 2 * model_dim]
+        turned.copy_(_rotate_heads(turned, table, head_dim, back=True))
+        return result, None, None
+
+
+def _rotate_heads(x: Tensor, table: Tensor, head_dim: int, back: bool = False) -> Tensor:
+    """Turns the queries and keys (B, T, 2C) of all heads at once, or turns them ``back``."""
+    cos, sin = table  # (T, 2C) each
+    heads = (*x.shape[:2], -1, head_dim)
+    if back:  # the transpose of the turn
+        return (x * sin).view(heads).roll(head_dim // 2, -1).view(x.shape).addcmul_(x, cos)
+    return x.view(heads).roll(head_dim // 2, -1).view(x.shape).mul_(sin).addcmul_(x, cos)
+
+
+def _parts(values: Tensor, dtype: torch.dtype) -> Tensor:
+    """float32 ``values`` (...) as sums (..., parts) of numbers of ``dtype``: the nearest one, and
+    twice the one nearest to what is still lacking."""
+    parts = []
+    for _ in range(_PARTS):
+        parts.append(values.to(dtype))
+        values = values - parts[-1]
+    return torch.stack(parts, dim=-1)
+
+
+def _block_gradients(query, key, value, output_gradient, head_dim) -> Tensor:
+    """Gradients of queries, keys and values, (3, G, T, D), for G heads (G, T, D + extra)."""
+    n_heads, length, _ = query.shape
+    scale = head_dim**-0.5
+    gradients = query.new_empty(3, n_heads, length, head_dim)
+    at_once = max(1, _BLOCK_ELEMENTS // (length * _BLOCK_KEYS))
+    for first in range(0, n_heads, at_once):
+        heads = slice(first, first + at_once)
+        query_gradient, key_gradient, value_gradient = gradients[:, heads]
+        for start in range(0, length, _BLOCK_KEYS):
+            keys = slice(start, start + _BLOCK_KEYS)
+            rows, columns = query[heads, start:], key[heads, keys]
+            row_gradients = output_gradient[heads, start:]
+            weights = rows.new_empty(*rows.shape[:2], columns.shape[1])
+            weights.baddbmm_(rows, columns.mT, beta=0, alpha=scale).exp_()
+            weights[:, : columns.shape[1]].tril_()  # no query sees a later key
+            value_gradient[:, keys] = torch.bmm(weights.mT, row_gradients[..., :head_dim])
+            weights.mul_(torch.bmm(row_gradients, value[heads, keys].mT))
+            query_gradient[:, start:].baddbmm_(
+                weights, columns[..., :head_dim], beta=min(start, 1), alpha=scale
+            )
+            key_gradient[:, keys].baddbmm_(weights.mT, rows[..., :head_dim], beta=0, alpha=scale)
+    return gradients

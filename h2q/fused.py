@@ -1,0 +1,108 @@
+"""Feed-forward and dropout as autograd functions that touch each element as seldom as possible.
+
+PyTorch's modules make a pass over memory for the bias, one for the ReLU, one for its gradient, and
+draw a Bernoulli number at a time; on a processor these cost as much as the matrix products between
+them. Both functions compute what the modules compute. Elsewhere than on a processor PyTorch's own
+are used.
+"""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+_BITS = 16  # of randomness for each element's dropout
+
+
+def feed_forward(x: Tensor, up: torch.nn.Linear, down: torch.nn.Linear) -> Tensor:
+    """``down(relu(up(x)))`` for ``x`` (..., C), computed in the dtype of ``x``."""
+    if x.device.type == "cpu":
+        return _FeedForward.apply(x, up.weight, up.bias, down.weight, down.bias)
+    return down(F.relu(up(x)))
+
+
+def dropout(x: Tensor, p: float, training: bool) -> Tensor:
+    """Zeros in place of a random share ``p`` of ``x``, the rest scaled by 1/(1 - p)
+    (arXiv 1207.0580). PyTorch's default generator, drawn from once, decides."""
+    if not training or p == 0.0:
+        return x
+    if x.device.type == "cpu":
+        return _Dropout.apply(x, p)
+    return F.dropout(x, p)
+
+
+class _FeedForward(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, weight_in, bias_in, weight_out, bias_out):
+        dtype = x.dtype
+        rows = x.flatten(0, -2)
+        weight_in, weight_out = weight_in.to(dtype), weight_out.to(dtype)
+        hidden = _linear_relu(rows, weight_in, bias_in.to(dtype))  # (N, F)
+        ctx.save_for_backward(rows, weight_in, hidden, weight_out)
+        return torch.addmm(bias_out.to(dtype), hidden, weight_out.t()).view(x.shape)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        rows, weight_in, hidden, weight_out = ctx.saved_tensors
+        shape = gradient.shape
+        gradient = gradient.flatten(0, -2)
+        weight_out_gradient = gradient.t() @ hidden
+        hidden_gradient = gradient @ weight_out
+        _keep_where_positive(hidden_gradient, hidden)
+        return (
+            (hidden_gradient @ weight_in).view(shape),
+            hidden_gradient.t() @ rows,
+            _column_sums(hidden_gradient),
+            weight_out_gradient,
+            _column_sums(gradient),
+        )
+
+
+def _linear_relu(rows: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """relu(rows · weightᵀ + bias), in one kernel where PyTorch was built with oneDNN's."""
+    if rows.dtype == torch.bfloat16 and torch.backends.mkldnn.is_available():
+        return torch.ops.mkldnn._linear_pointwise(rows, weight, bias, "relu", [], "")
+    return torch.addmm(bias, rows, weight.t()).relu_()
+
+
+def _column_sums(rows: Tensor) -> Tensor:
+    """Sums (F,) over N ``rows`` (N, F), as a matrix product: the fastest way."""
+    return (rows.new_ones(16, len(rows)) @ rows)[0]
+
+
+def _keep_where_positive(x: Tensor, condition: Tensor) -> None:
+    """Zeros ``x`` where ``condition``, which is nowhere negative, is zero."""
+    integer = _integer(x)
+    kept = torch.gt(condition.view(integer), 0, out=torch.empty_like(x, dtype=integer))
+    x.view(integer).bitwise_and_(kept.neg_())
+
+
+def _integer(x: Tensor) -> torch.dtype:
+    """The integers as wide as the numbers of ``x``: positive ones are positive as both."""
+    return {2: torch.int16, 4: torch.int32}[x.element_size()]
+
+
+class _Dropout(torch.autograd.Function):
+    """Kept elements are marked by integers whose bits are all set: the bits of ``x`` AND those
+    are the bits of the result."""
+
+    @staticmethod
+    def forward(ctx, x, p):
+        generator = np.random.SFC64(int(torch.randint(2**62, ())))
+        words = generator.random_raw(-(-x.numel() * _BITS // 64))
+        bits = torch.from_numpy(words.view(np.int16))[: x.numel()].view(x.shape)
+        dropped = round(p * 2**_BITS)
+        kept = torch.ge(
+            bits, dropped - 2 ** (_BITS - 1), out=torch.empty_like(bits, dtype=_integer(x))
+        )
+        ctx.kept = kept.neg_()
+        ctx.scale = 2**_BITS / (2**_BITS - dropped)
+        return _masked(x, ctx.kept, ctx.scale)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return _masked(gradient, ctx.kept, ctx.scale), None
+
+
+def _masked(x: Tensor, kept: Tensor, scale: float) -> Tensor:
+    return (x.contiguous().view(kept.dtype) & kept).view(x.dtype).mul_(scale)

@@ -1,0 +1,64 @@
+"""Our Muon against PyTorch's, which orthogonalises one matrix at a time."""
+
+import pytest
+import torch
+
+from h2q.muon import Muon, orthogonalize
+
+SHAPES = [(32, 128), (128, 32), (32, 32), (32, 32), (32, 128)]
+
+
+def weights(shapes, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return [torch.randn(shape, generator=generator).requires_grad_() for shape in shapes]
+
+
+def run(optimizer, parameters, steps=5):
+    generator = torch.Generator().manual_seed(1)
+    for _ in range(steps):
+        for parameter in parameters:
+            parameter.grad = torch.randn(parameter.shape, generator=generator)
+        optimizer.step()
+
+
+def test_is_the_muon_of_pytorch():
+    theirs, ours = weights(SHAPES), weights(SHAPES)
+    reference = torch.optim.Muon(
+        theirs, lr=0.02, weight_decay=0.1, momentum=0.95, adjust_lr_fn="match_rms_adamw"
+    )
+    run(reference, theirs)
+    run(Muon([{"params": ours}], 0.02, 0.1, dtype=torch.bfloat16), ours)
+    for expected, got, start in zip(theirs, ours, weights(SHAPES)):
+        change = (expected - start).norm()
+        assert change > 0.1
+        assert (got - expected).norm() < 0.02 * change  # PyTorch computes it in bfloat16
+
+
+def test_blocks_are_matrices_of_their_own():
+    """Queries, keys and values lie in one weight and are orthogonalised each by itself."""
+    (whole,) = weights([(96, 32)])
+    parts = [part.detach().clone().requires_grad_() for part in whole.chunk(3)]
+    run(Muon([{"params": [whole], "blocks": 3}], 0.02, 0.1), [whole], steps=1)
+    generator = torch.Generator().manual_seed(1)
+    gradient = torch.randn(96, 32, generator=generator)
+    for part, part_gradient in zip(parts, gradient.chunk(3)):
+        part.grad = part_gradient
+    Muon([{"params": parts}], 0.02, 0.1).step()
+    torch.testing.assert_close(torch.cat(parts), whole)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_singular_values_end_near_one(dtype):
+    matrices = torch.randn(4, 16, 64, generator=torch.Generator().manual_seed(3))
+    matrices *= torch.tensor([1e-6, 1.0, 1e4, 1e-2])[:, None, None]
+    values = torch.linalg.svdvals(orthogonalize(matrices, dtype))
+    assert values.min() > 0.6
+    assert values.max() < 1.3
+
+
+def test_a_gradient_of_zeros_changes_nothing_but_decay():
+    (weight,) = weights([(8, 16)])
+    before = weight.detach().clone()
+    weight.grad = torch.zeros_like(weight)
+    Muon([{"params": [weight]}], 0.1, 0.5).step()
+    torch.testing.assert_close(weight.detach(), before * 0.95)
