@@ -1,32 +1,35 @@
-"""Tokens a second of a whole training step: ours beside the README taken literally.
+"""Tokens a second of a whole training step: ours, beside what a user would write instead.
 
     python benchmarks/train_speed.py [--repeats 5] [--steps 3] [--json FILE]
 
 All train the README's model (about 8M parameters, batch 8 × 512) on the same random batches with
-the same number of threads: forward, backward, clipping, AdamW. They take turns in one run, so that
-a machine whose speed drifts slows all of them; medians over the repeats and ratios are what counts.
+the same number of threads: batch, forward, backward, clipping, AdamW. The peers are the README
+taken literally (``nn.TransformerEncoder`` with a causal mask) and the GPT-2 of ``transformers`` at
+the same size (extra ``bench``), each with the memory allocator as a user has it and, marked
+``kept``, as our training sets it. The ceiling is the rate of this machine's own bfloat16 matrix
+products at the model's shapes: a training step that did nothing else.
 """
 
 import argparse
-import json
-import platform
-import statistics
+import functools
+import importlib.util
 import tempfile
-import time
 from pathlib import Path
 
 import torch
 from torch import nn
 
+import turns
 from h2q.config import ModelConfig, TrainingConfig
 from h2q.corpus import open_corpus
-from h2q.hardware import choose_dtype
+from h2q.hardware import choose_dtype, keep_freed_memory
 from h2q.knowledge import create_sample_text
 from h2q.trainer import LocalModelTrainer
 
 CONFIG = ModelConfig()
 BATCH_SIZE = 8
 BASELINE = "nn.TransformerEncoder float32"
+TOKENS = BATCH_SIZE * CONFIG.context_length
 
 
 class LiteralEncoder(nn.Module):
@@ -46,14 +49,30 @@ class LiteralEncoder(nn.Module):
         return self.output(hidden)
 
 
-def literal_step(dtype: torch.dtype):
-    """A function that makes one update of a ``LiteralEncoder`` on a batch (B, T)."""
-    model = LiteralEncoder().train()
+def gpt2() -> nn.Module:
+    """The GPT-2 of ``transformers`` with the README's dimensions and its own dropout of 0.1."""
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    return GPT2LMHeadModel(
+        GPT2Config(
+            vocab_size=256, n_positions=512, n_embd=256, n_layer=6, n_head=8, n_inner=2048,
+            tie_word_embeddings=False, bos_token_id=0, eos_token_id=0,
+        )
+    )  # fmt: skip
+
+
+def peer(build, dtype: torch.dtype, kept: bool, steps: int):
+    """Turns of a peer's training loop."""
+    if kept:
+        keep_freed_memory()
+    torch.manual_seed(0)
+    model = build().train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
 
     def step(inputs, targets):
         with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
-            logits = model(inputs)
+            output = model(inputs)
+        logits = output if isinstance(output, torch.Tensor) else output.logits
         loss = nn.functional.cross_entropy(logits.float().flatten(0, 1), targets.flatten())
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -61,31 +80,71 @@ def literal_step(dtype: torch.dtype):
         optimizer.zero_grad()
         return loss.item()
 
-    return step
+    return training_turn(step, steps)
 
 
-def our_step(directory: Path, dtype: torch.dtype):
-    """The step of ``LocalModelTrainer``, as ``--mode train`` runs it."""
+def ours(dtype: torch.dtype, steps: int):
+    """Turns of ``LocalModelTrainer``, as ``--mode train`` runs it."""
+    directory = Path(tempfile.mkdtemp(prefix="h2q-bench-"))
     create_sample_text(directory / "text")
     corpus = open_corpus(directory / "text", directory, context_length=CONFIG.context_length)
-    return LocalModelTrainer(corpus, directory, CONFIG, TrainingConfig(), dtype=dtype).train_step
+    trainer = LocalModelTrainer(corpus, directory, CONFIG, TrainingConfig(), dtype=dtype)
+    return training_turn(trainer.train_step, steps)
 
 
-def measure(steps: dict, repeats: int, steps_a_turn: int) -> dict[str, list[float]]:
-    """Tokens a second of each contestant in each repeat; the first turn is not counted."""
+def training_turn(step, steps: int):
     generator = torch.Generator().manual_seed(0)
-    rates = {name: [] for name in steps}
-    for repeat in range(repeats + 1):
-        shape = (steps_a_turn, BATCH_SIZE, CONFIG.context_length + 1)
-        tokens = torch.randint(1, 256, shape, generator=generator)
-        for name, step in steps.items():
-            started = time.perf_counter()
-            for batch in tokens:
-                step(batch[:, :-1], batch[:, 1:])
-            seconds = time.perf_counter() - started
-            if repeat:
-                rates[name].append(steps_a_turn * BATCH_SIZE * CONFIG.context_length / seconds)
-    return rates
+
+    def turn() -> int:
+        for _ in range(steps):
+            shape = (BATCH_SIZE, CONFIG.context_length + 1)
+            batch = torch.randint(1, 256, shape, generator=generator)
+            step(batch[:, :-1], batch[:, 1:])
+        return steps * TOKENS
+
+    return turn
+
+
+def products(steps: int):
+    """Turns of the matrix products of the linear layers alone, in bfloat16, forward and backward;
+    the amount is the tokens that this rate of arithmetic would train."""
+    keep_freed_memory()
+    width, hidden = CONFIG.embed_dim, CONFIG.feedforward_dim
+    shapes = [(width, 3 * width), (width, width), (width, hidden), (hidden, width)]
+    shapes = shapes * CONFIG.n_layers + [(width, CONFIG.vocab_size)]
+    random = functools.partial(torch.randn, dtype=torch.bfloat16)
+    layers = [(random(TOKENS, i), random(o, i), random(TOKENS, o)) for i, o in shapes]
+    matrix_flops = sum(2 * 3 * i * o for i, o in shapes)  # a token: forward, both gradients
+    attention_flops = 3 * CONFIG.n_layers * 2 * 2 * CONFIG.context_length * width // 2  # causal
+
+    def turn() -> float:
+        for _ in range(steps):
+            for x, weight, gradient in layers:
+                x @ weight.t()
+                gradient @ weight
+                gradient.t() @ x
+        return steps * TOKENS * matrix_flops / (matrix_flops + attention_flops)
+
+    return turn
+
+
+def contestants(steps: int) -> dict:
+    found = {}
+    peers = {"nn.TransformerEncoder": LiteralEncoder}
+    if importlib.util.find_spec("transformers"):
+        peers["transformers GPT-2"] = gpt2
+    else:
+        print("transformers is not installed: pip install -e '.[bench]' adds its GPT-2")
+    for name, build in peers.items():
+        for dtype in (torch.float32, torch.bfloat16):
+            label = f"{name} {str(dtype).removeprefix('torch.')}"
+            found[label] = functools.partial(peer, build, dtype, False, steps)
+            found[f"{label}, kept"] = functools.partial(peer, build, dtype, True, steps)
+    found["h2q float32"] = functools.partial(ours, torch.float32, steps)
+    if choose_dtype("auto", "cpu") == torch.bfloat16:
+        found["h2q bfloat16"] = functools.partial(ours, torch.bfloat16, steps)
+        found["ceiling bfloat16"] = functools.partial(products, steps)
+    return found
 
 
 def main() -> None:
@@ -94,31 +153,9 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=3, help="steps of each contestant a repeat")
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as directory:
-        contestants = {
-            BASELINE: literal_step(torch.float32),
-            "nn.TransformerEncoder bfloat16": literal_step(torch.bfloat16),
-            "h2q float32": our_step(Path(directory), torch.float32),
-        }
-        if choose_dtype("auto", "cpu") == torch.bfloat16:
-            contestants["h2q bfloat16"] = our_step(Path(directory), torch.bfloat16)
-        rates = measure(contestants, arguments.repeats, arguments.steps)
-    baseline = statistics.median(rates[BASELINE])
-    print(f"{'':32}{'median':>10}{'least':>10}{'most':>10}{'ratio':>8}   (tokens/s)")
-    for name, values in rates.items():
-        median = statistics.median(values)
-        print(
-            f"{name:32}{median:10.0f}{min(values):10.0f}{max(values):10.0f}{median / baseline:8.2f}"
-        )
-    if arguments.json:
-        report = {
-            "machine": platform.machine(),
-            "processor": torch.backends.cpu.get_cpu_capability(),
-            "torch": torch.__version__,
-            "threads": torch.get_num_threads(),
-            "tokens_per_second": rates,
-        }
-        arguments.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    results = turns.take_turns(contestants(arguments.steps), arguments.repeats)
+    turns.print_table(results, BASELINE, "tokens/s")
+    turns.write_report(arguments.json, tokens_per_second=results)
 
 
 if __name__ == "__main__":

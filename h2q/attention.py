@@ -29,9 +29,8 @@ def rotary_table(
     base: float | None,
     device: torch.device = torch.device("cpu"),
     dtype: torch.dtype = torch.float32,
-    n_heads: int = 1,
 ) -> Tensor:
-    """Cosines and signed sines of the rotary angles, shape (2, length, n_heads · D).
+    """Cosines and signed sines of the rotary angles, shape (2, length, D).
 
     Pair (i, i + D/2) turns by position · base^(-2i/D) (arXiv 2104.09864), by nothing where
     ``base`` is None; the sines of a first half are negative, so that ``rotate`` need not negate.
@@ -43,13 +42,15 @@ def rotary_table(
         angles.zero_()
     cos, sin = angles.cos(), angles.sin()
     table = torch.stack((torch.cat((cos, cos), -1), torch.cat((-sin, sin), -1)))
-    return table.repeat(1, 1, n_heads).to(dtype)
+    return table.to(dtype)
 
 
-def rotate(x: Tensor, table: Tensor) -> Tensor:
-    """Turns each pair (i, i + D/2) of ``x`` (..., T, D) by its angle in ``table`` (2, T, D)."""
+def rotate(x: Tensor, table: Tensor, *, back: bool = False) -> Tensor:
+    """Turns each pair (i, i + D/2) of ``x`` (..., T, D) by its angle in ``table`` (2, T, D), or
+    ``back`` by it."""
     cos, sin = table.to(x.dtype)
-    return x * cos + x.roll(x.shape[-1] // 2, dims=-1) * sin
+    turned = x.roll(x.shape[-1] // 2, dims=-1)
+    return torch.addcmul(x * cos, turned, sin, value=-1 if back else 1)
 
 
 def causal_attention(qkv: Tensor, n_heads: int, rotary_base: float | None) -> Tensor:
@@ -85,56 +86,36 @@ class _CausalAttention(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, qkv, n_heads, rotary_base):
-        batch, length, width = qkv.shape
-        model_dim = width // 3
-        head_dim = model_dim // n_heads
-        table = rotary_table(length, head_dim, rotary_base, qkv.device, qkv.dtype, 2 * n_heads)
-        query_key = _rotate_heads(qkv[..., : 2 * model_dim], table, head_dim)
-        # (2, B, H, T, D + extra): queries and keys, with room for the extra columns
-        wide = qkv.new_zeros(2, batch, n_heads, length, head_dim + _EXTRA_COLUMNS)
-        wide[..., :head_dim] = query_key.view(batch, length, 2, n_heads, -1).permute(2, 0, 3, 1, 4)
-        query, key = wide[..., :head_dim]
-        value = split_heads(qkv, n_heads)[2]
+        query_key, value = split_heads(qkv, n_heads).split((2, 1))
+        length, head_dim = value.shape[-2:]
+        table = rotary_table(length, head_dim, rotary_base, qkv.device, qkv.dtype)
+        query_key = rotate(query_key.contiguous(), table)
         output, logsumexp = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
-            query, key, value, is_causal=True
+            *query_key, *value, is_causal=True
         )
-        output = output.transpose(1, 2).reshape(batch, length, model_dim)
-        ctx.save_for_backward(wide, value, output, logsumexp, table)
+        output = output.transpose(1, 2).flatten(2)  # (B, T, C)
+        ctx.save_for_backward(query_key, value, output, logsumexp, table)
         return output
 
     @staticmethod
     def backward(ctx, gradient):
-        wide, narrow_value, output, logsumexp, table = ctx.saved_tensors
-        _, batch, n_heads, length, _ = wide.shape
-        model_dim = output.shape[-1]
-        head_dim = model_dim // n_heads
-        shape = (batch, length, n_heads, head_dim)
-        query, key = wide
-        value, output_gradient = torch.zeros_like(wide)
-        value[..., :head_dim] = narrow_value
-        output_gradient[..., :head_dim] = gradient.view(shape).transpose(1, 2)
-        key[..., head_dim : head_dim + _PARTS] = 1
-        value[..., head_dim : head_dim + _PARTS] = 1
-        row_sums = (gradient.float() * output).view(shape).sum(-1).transpose(1, 2)
-        output_gradient[..., head_dim : head_dim + _PARTS] = _parts(-row_sums, wide.dtype)
-        query[..., head_dim : head_dim + _PARTS] = _parts(logsumexp * -(head_dim**0.5), wide.dtype)
-        heads = (tensor.flatten(0, 1) for tensor in (query, key, value, output_gradient))
-        gradients = _block_gradients(*heads, head_dim)
-        result = torch.empty(batch, length, 3 * model_dim, dtype=wide.dtype)
-        by_kind = gradients.view(3, batch, n_heads, length, head_dim)
-        result.view(batch, length, 3, n_heads, -1).copy_(by_kind.permute(1, 3, 0, 2, 4))
-        turned = result[..., : 2 * model_dim]
-        turned.copy_(_rotate_heads(turned, table, head_dim, back=True))
-        return result, None, None
-
-
-def _rotate_heads(x: Tensor, table: Tensor, head_dim: int, back: bool = False) -> Tensor:
-    """Turns the queries and keys (B, T, 2C) of all heads at once, or turns them ``back``."""
-    cos, sin = table  # (T, 2C) each
-    heads = (*x.shape[:2], -1, head_dim)
-    if back:  # the transpose of the turn
-        return (x * sin).view(heads).roll(head_dim // 2, -1).view(x.shape).addcmul_(x, cos)
-    return x.view(heads).roll(head_dim // 2, -1).view(x.shape).mul_(sin).addcmul_(x, cos)
+        query_key, value, output, logsumexp, table = ctx.saved_tensors
+        _, batch, n_heads, length, head_dim = query_key.shape
+        by_head = (batch, length, n_heads, head_dim)
+        row_sums = (gradient.float() * output).view(by_head).sum(-1).transpose(1, 2)
+        # queries, keys, values, gradients of the output: (4, B, H, T, D + extra)
+        wide = gradient.new_zeros(4, batch, n_heads, length, head_dim + _EXTRA_COLUMNS)
+        wide[:2, ..., :head_dim] = query_key
+        wide[2, ..., :head_dim] = value
+        wide[3, ..., :head_dim] = gradient.view(by_head).transpose(1, 2)
+        parts = slice(head_dim, head_dim + _PARTS)
+        wide[0, ..., parts] = _parts(logsumexp * -(head_dim**0.5), wide.dtype)
+        wide[1:3, ..., parts] = 1
+        wide[3, ..., parts] = _parts(-row_sums, wide.dtype)
+        gradients = _block_gradients(*wide.flatten(1, 2), head_dim)
+        gradients[:2] = rotate(gradients[:2], table, back=True)
+        gradients = gradients.view(3, *value.shape[1:])
+        return gradients.permute(1, 3, 0, 2, 4).reshape(batch, length, -1), None, None
 
 
 def _parts(values: Tensor, dtype: torch.dtype) -> Tensor:

@@ -79,10 +79,10 @@ class TransformerLayer(nn.Module):
             mixed = causal_attention(qkv, self.n_heads, self.rotary_base)
         else:
             mixed = self._cached_attention(qkv, cache, index)
-        x = x + dropout(self.attention_output(mixed), self.dropout, self.training)
+        x = dropout(self.attention_output(mixed), self.dropout, self.training, residual=x)
         normal = self.feedforward_norm(x).to(qkv.dtype)
         branch = feed_forward(normal, self.feedforward_input, self.feedforward_output)
-        return x + dropout(branch, self.dropout, self.training)
+        return dropout(branch, self.dropout, self.training, residual=x)
 
     def _cached_attention(self, qkv: Tensor, cache: KeyValueCache, index: int) -> Tensor:
         """As ``causal_attention``, for positions after those in the ``cache``."""

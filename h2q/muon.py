@@ -1,8 +1,9 @@
 """Muon: momentum whose every matrix is made orthogonal before it is added to the weights.
 
-The method is ``torch.optim.Muon``'s (Keller Jordan et al., https://kellerjordan.github.io/posts/muon/,
-scaled as in arXiv 2502.16982). Here the matrices of one shape are orthogonalised together: on a
-processor, a third of the time goes into products too small to use it otherwise.
+The method is that of ``torch.optim.Muon`` (Keller Jordan et al.,
+https://kellerjordan.github.io/posts/muon/; scaled as in arXiv 2502.16982), which iterates on each
+matrix by itself. Here the matrices of one shape are handled together, and half of the iteration
+runs on their Gram matrices, which are smaller: half the time on a processor.
 """
 
 from collections import defaultdict
@@ -11,7 +12,6 @@ import torch
 from torch import Tensor
 
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # of the quintic, from the same source
-_ITERATIONS = 5
 _RMS = 0.2  # of an update's elements at a learning rate of 1: what AdamW's usually have
 
 
@@ -35,37 +35,43 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self) -> None:
-        by_shape = defaultdict(list)  # of the matrices, lying: (update, part of the weight, group)
+        by_shape = defaultdict(list)  # (update, weight, group) of each matrix
         for group in self.param_groups:
-            weights = group["params"]
-            gradients = [weight.grad for weight in weights]
-            momenta = [
-                self.state[weight].setdefault("momentum_buffer", torch.zeros_like(weight))
-                for weight in weights
-            ]
-            torch._foreach_lerp_(momenta, gradients, 1 - group["momentum"])
-            updates = torch._foreach_lerp(gradients, momenta, group["momentum"])  # Nesterov's
-            for weight, update in zip(weights, updates):
-                parts = zip(update.chunk(group["blocks"]), weight.chunk(group["blocks"]))
-                for update_part, weight_part in parts:
-                    if update_part.shape[0] > update_part.shape[1]:
-                        update_part, weight_part = update_part.t(), weight_part.t()
-                    by_shape[update_part.shape].append((update_part, weight_part, group))
+            for weight in group["params"]:
+                state = self.state[weight]
+                if not state:
+                    state["momentum_buffer"] = torch.zeros_like(weight)
+                average = state["momentum_buffer"].lerp_(weight.grad, 1 - group["momentum"])
+                update = weight.grad.lerp(average, group["momentum"]).to(self.dtype)  # Nesterov's
+                for parts in zip(update.chunk(group["blocks"]), weight.chunk(group["blocks"])):
+                    by_shape[parts[0].shape].append((*parts, group))
         for shape, matrices in by_shape.items():
-            updates = orthogonalize(torch.stack([update for update, _, _ in matrices]), self.dtype)
+            updates = orthogonalize(torch.stack([update for update, _, _ in matrices]))
             for update, (_, weight, group) in zip(updates, matrices):
                 weight.mul_(1 - group["lr"] * group["weight_decay"])
                 weight.add_(update, alpha=-group["lr"] * _RMS * max(shape) ** 0.5)
 
 
-def orthogonalize(matrices: Tensor, dtype: torch.dtype) -> Tensor:
-    """The nearest matrices with orthonormal rows, about: (n, r, c) with r ≤ c, computed in
-    ``dtype``. Singular values end between 0.7 and 1.2 (the Newton–Schulz iteration of the source).
+def orthogonalize(x: Tensor) -> Tensor:
+    """About the nearest matrices with orthonormal rows or columns, (n, r, c) for (n, r, c).
+
+    Five steps of x ← p(x xᵀ) x with the quintic of the source, which leave singular values
+    between 0.7 and 1.2. For oblong matrices two steps at a time are found on the Gram matrix,
+    where both p commute; all five at once would lose the small singular values to rounding.
     """
     a, b, c = _COEFFICIENTS
-    x = matrices.to(dtype)
-    x = x / x.norm(dim=(-2, -1), keepdim=True).clamp_min(1e-7)
-    for _ in range(_ITERATIONS):
-        gram = x @ x.mT
-        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
-    return x.to(matrices.dtype)
+    rows, columns = x.shape[-2:]
+    x = x / x.norm(dim=(-2, -1), keepdim=True).clamp_min(1e-30)
+    for steps in (1,) * 5 if rows == columns else (2, 2, 1):
+        gram = x.mT @ x if rows > columns else x @ x.mT
+        rest = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)  # p = a + rest
+        weight = a
+        if steps == 2:
+            power = rest + a * torch.eye(gram.shape[-1], dtype=x.dtype, device=x.device)
+            gram = power @ (gram @ power)
+            second = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
+            rest = torch.baddbmm(rest + second, rest, second, beta=a)  # of both p's product
+            weight = a * a
+        factors = (x, rest) if rows > columns else (rest, x)
+        x = torch.baddbmm(x, *factors, beta=weight)
+    return x

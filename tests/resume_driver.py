@@ -1,25 +1,27 @@
 """Trains a tiny model and, when asked, kills itself at a step as kill -9 would.
 
-    python resume_driver.py TEXT OUTPUT [--resume] [--kill-after STEP] [--save-every-step]
+    python resume_driver.py PRESET TEXT OUTPUT [--resume] [--kill-after STEP] [--save-every-step]
 
-Run by ``test_resume.py``; dropout is on and the precision is bfloat16, so that everything random
-and everything rounded takes part.
+Run by ``test_resume.py``; the preset decides how it is trained. Dropout is on and the precision is
+bfloat16, so that everything random and everything rounded takes part.
 """
 
 import argparse
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
-from h2q.config import ModelConfig, TrainingConfig
+from h2q.config import PRESETS, ModelConfig
 from h2q.console import Console
 from h2q.corpus import open_corpus
 from h2q.saved_run import load_saved_run
 from h2q.trainer import LocalModelTrainer
 
 parser = argparse.ArgumentParser()
+parser.add_argument("preset", choices=PRESETS)
 parser.add_argument("text", type=Path)
 parser.add_argument("output", type=Path)
 parser.add_argument("--resume", action="store_true")
@@ -30,8 +32,11 @@ arguments = parser.parse_args()
 model_config = ModelConfig(
     embed_dim=32, n_heads=2, n_layers=2, context_length=64, feedforward_dim=64
 )
-training_config = TrainingConfig(
-    epochs=3, lr=1e-3, save_interval_seconds=0.0 if arguments.save_every_step else 1e9
+training_config = replace(
+    PRESETS[arguments.preset].training,
+    epochs=3,
+    lr=1e-3,
+    save_interval_seconds=0.0 if arguments.save_every_step else 1e9,
 )
 trainer = LocalModelTrainer(
     open_corpus(arguments.text, arguments.output / "cache", context_length=64),

@@ -108,3 +108,21 @@ def test_dropout_of_a_view():
     y = dropout(x, 0.5, training=True)
     kept = y != 0
     torch.testing.assert_close(y[kept], 2 * x[kept])
+
+
+@each_dtype
+@pytest.mark.parametrize("p", [0.0, 0.25])
+def test_dropout_adds_what_it_keeps_to_the_residual(dtype, p):
+    x = torch.randn(64, 32).to(dtype).requires_grad_()
+    residual = torch.randn(64, 32).requires_grad_()
+    torch.manual_seed(6)
+    alone = dropout(x, p, training=True)
+    torch.manual_seed(6)
+    added = dropout(x, p, training=True, residual=residual)
+    assert added.dtype == torch.float32
+    torch.testing.assert_close(added, residual + alone, rtol=1e-2, atol=1e-2)
+    gradient = torch.randn(64, 32)
+    expected = torch.autograd.grad(alone, x, gradient.to(dtype))[0]
+    got, passed_on = torch.autograd.grad(added, (x, residual), gradient)
+    torch.testing.assert_close(got, expected, rtol=1e-2, atol=1e-2)
+    assert torch.equal(passed_on, gradient)

@@ -67,7 +67,7 @@ def test_length_512(model):
 def test_dropout(model, monkeypatch):
     """dropout=0.1"""
     rates = []
-    monkeypatch.setattr("h2q.model.dropout", lambda x, p, training: rates.append(p) or x)
+    monkeypatch.setattr("h2q.model.dropout", lambda x, p, *_, **__: rates.append(p) or x)
     model(torch.zeros(1, 4, dtype=torch.long))
     assert rates == [0.1] * (1 + 2 * 6)  # the embedding, and both branches of each layer
 

@@ -216,6 +216,45 @@ def test_gradient_is_clipped_to_norm_one(make_trainer):
     assert max(norms) > 0.99  # it was needed
 
 
+def updates_of(trainer):
+    """Trains, and returns the shape and the bytes of the targets of each update."""
+    update, seen = trainer._update, []
+
+    def record(inputs, targets):
+        assert torch.equal(inputs[:, 1:], targets[:, :-1])
+        seen.append((tuple(inputs.shape), bytes(targets.flatten().tolist())))
+        return update(inputs, targets)
+
+    trainer._update = record
+    trainer.train()
+    return seen
+
+
+def test_short_windows_at_first(make_trainer):
+    """In the first quarter of the run an update has half of a batch, in windows half as long;
+    later all is as it would be, and every byte is trained on as often."""
+    whole = updates_of(make_trainer(output="a"))
+    trainer = make_trainer(replace(CONFIG, short_fraction=0.25), output="b")
+    short = updates_of(trainer)
+    steps = math.ceil(trainer.total_steps / 4)
+    assert [shape for shape, _ in short[: 2 * steps]] == [(8, 32)] * (2 * steps)
+    assert short[2 * steps :] == whole[steps:]
+    for step in range(steps):
+        assert short[2 * step][1] + short[2 * step + 1][1] == whole[step][1]
+
+
+def test_half_a_batch_of_padding_is_no_update(make_trainer):
+    """The last window of an epoch may be padded: a half without a target is left out."""
+    trainer = make_trainer(replace(CONFIG, short_fraction=1.0))
+    inputs = torch.randint(1, 256, (1, 64))
+    targets = inputs.roll(-1, dims=1)
+    targets[:, 30:] = 0
+    (update,) = trainer._cut(inputs, targets)
+    assert torch.equal(update[1], targets[:, :32])
+    assert math.isfinite(trainer.train_step(inputs, targets))
+    assert trainer.position.loss_bytes == 30
+
+
 class Clock:
     """Time that passes when a step is made, and not otherwise."""
 
