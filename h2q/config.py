@@ -93,8 +93,9 @@ class TrainingConfig(_Checked):
     optimizer: str = _choice("adamw", ("adamw", "muon"))  # of the layers' matrices
     muon_lr: float = _setting(2e-3, 1e-9, 10.0)  # peak learning rate of Muon
     adam_beta2: float = _setting(0.999, 0.0, 0.999999)
-    short_fraction: float = _setting(0.0, 0.0, 1.0)  # of the run, its first part, in which windows
-    # are half as long and each half of a batch is an update
+    # Share of the run, its first part, in which windows are a quarter and then half as long, and
+    # each quarter or half of a batch is an update.
+    short_fraction: float = _setting(0.0, 0.0, 1.0)
     weight_decay: float = _setting(0.01, 0.0, 10.0)
     schedule: str = _choice("cosine", ("cosine", "linear"))  # how the learning rate decays
     warmup_steps: int = _setting(0, 0, 1_000_000)  # until the learning rate reaches its peak

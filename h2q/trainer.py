@@ -233,13 +233,15 @@ class LocalModelTrainer:
         return loss_sum / count
 
     def _cut(self, inputs: Tensor, targets: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """The batch itself, or in the first part of the run its halves, with windows half as long:
-        updates that cost less and come twice as often."""
+        """The batch itself, or in the first part of the run its quarters and then its halves,
+        with windows as much shorter: updates that cost less and come more often."""
+        progress, short = self.position.progress, self.config.short_fraction
+        parts = 1 if progress >= short else 2 if progress >= short / 2 else 4
         rows, length = inputs.shape
-        if self.position.progress >= self.config.short_fraction or length % 2:
+        if length % parts:
             return [(inputs, targets)]
-        halves = [tokens.reshape(2 * rows, -1).chunk(2) for tokens in (inputs, targets)]
-        return [(part, wanted) for part, wanted in zip(*halves) if (wanted != PAD).any()]
+        cut = [tokens.reshape(parts * rows, -1).chunk(parts) for tokens in (inputs, targets)]
+        return [(part, wanted) for part, wanted in zip(*cut) if (wanted != PAD).any()]
 
     def _update(self, inputs: Tensor, targets: Tensor) -> float:
         """One change of the weights; returns the loss before it."""
