@@ -56,22 +56,24 @@ def orthogonalize(x: Tensor) -> Tensor:
     """About the nearest matrices with orthonormal rows or columns, (n, r, c) for (n, r, c).
 
     Five steps of x ← p(x xᵀ) x with the quintic of the source, which leave singular values
-    between 0.7 and 1.2. For oblong matrices two steps at a time are found on the Gram matrix,
-    where both p commute; all five at once would lose the small singular values to rounding.
+    between 0.7 and 1.2. For oblong matrices several steps are taken on the Gram matrix, with
+    which every p commutes, before ``x`` is touched; all five would lose the small singular values
+    to rounding.
     """
     a, b, c = _COEFFICIENTS
     rows, columns = x.shape[-2:]
+    identity = torch.eye(min(rows, columns), dtype=x.dtype, device=x.device)
     x = x / x.norm(dim=(-2, -1), keepdim=True).clamp_min(1e-30)
-    for steps in (1,) * 5 if rows == columns else (2, 2, 1):
+    for steps in (1, 1, 1, 1, 1) if rows == columns else (3, 2):
         gram = x.mT @ x if rows > columns else x @ x.mT
-        rest = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)  # p = a + rest
-        weight = a
-        if steps == 2:
-            power = rest + a * torch.eye(gram.shape[-1], dtype=x.dtype, device=x.device)
-            gram = power @ (gram @ power)
-            second = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
-            rest = torch.baddbmm(rest + second, rest, second, beta=a)  # of both p's product
-            weight = a * a
+        rest, weight = 0.0 * identity, 1.0  # the product of the steps' p is rest + weight
+        for step in range(steps):
+            if step:
+                gram = power @ (gram @ power)
+            p_rest = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)  # p without its a
+            power = p_rest + a * identity
+            rest = a * rest + weight * p_rest + p_rest @ rest if step else p_rest
+            weight *= a
         factors = (x, rest) if rows > columns else (rest, x)
         x = torch.baddbmm(x, *factors, beta=weight)
     return x
