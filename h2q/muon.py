@@ -66,13 +66,13 @@ def orthogonalize(x: Tensor) -> Tensor:
     x = x / x.norm(dim=(-2, -1), keepdim=True).clamp_min(1e-30)
     for steps in (1, 1, 1, 1, 1) if rows == columns else (3, 2):
         gram = x.mT @ x if rows > columns else x @ x.mT
-        rest, weight = 0.0 * identity, 1.0  # the product of the steps' p is rest + weight
-        for step in range(steps):
-            if step:
-                gram = power @ (gram @ power)
-            p_rest = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)  # p without its a
-            power = p_rest + a * identity
-            rest = a * rest + weight * p_rest + p_rest @ rest if step else p_rest
+        p_rest = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)  # p is a + p_rest
+        weight, rest = a, p_rest  # the product of all steps' p is weight + rest
+        for _ in range(steps - 1):
+            p = p_rest + a * identity
+            gram = p @ (gram @ p)
+            p_rest = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
+            rest = a * rest + weight * p_rest + p_rest @ rest
             weight *= a
         factors = (x, rest) if rows > columns else (rest, x)
         x = torch.baddbmm(x, *factors, beta=weight)
