@@ -93,7 +93,6 @@ class TrainingConfig(_Checked):
     optimizer: str = _choice("adamw", ("adamw", "muon"))  # of the layers' matrices
     muon_lr: float = _setting(2e-3, 1e-9, 10.0)  # peak learning rate of Muon
     adam_beta2: float = _setting(0.999, 0.0, 0.999999)
-    dropout_growth: float = _setting(0.0, 0.0, 1.0)  # share of the run until it is the model's
     # Share of the run, its first part, in which windows are a quarter and then half as long, and
     # each quarter or half of a batch is an update.
     short_fraction: float = _setting(0.0, 0.0, 1.0)

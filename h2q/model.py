@@ -107,16 +107,10 @@ class Transformer(nn.Module):
     def __init__(self, config: ModelConfig):
         super().__init__()
         self.config = config
-        self.dropout = config.dropout
         self.embedding = nn.Embedding(config.vocab_size, config.embed_dim)
         self.layers = nn.ModuleList(TransformerLayer(config) for _ in range(config.n_layers))
         self.final_norm = nn.LayerNorm(config.embed_dim)
         self.output = nn.Linear(config.embed_dim, config.vocab_size)
-
-    def set_dropout(self, p: float) -> None:
-        """Uses ``p`` from now on in place of the configuration's ``dropout``."""
-        for module in (self, *self.layers):
-            module.dropout = p
 
     def initialize(self, seed: int) -> "Transformer":
         """Draws all weights anew: normal matrices, zero biases (GPT-2's scheme). Returns self."""
@@ -143,7 +137,7 @@ class Transformer(nn.Module):
         end = start + tokens.shape[1]
         if end > self.config.context_length:
             raise ValueError(f"{end} positions, but the context holds {self.config.context_length}")
-        x = dropout(self.embedding(tokens), self.dropout, self.training)
+        x = dropout(self.embedding(tokens), self.config.dropout, self.training)
         for index, layer in enumerate(self.layers):
             x = layer(x, cache, index)
         if cache is not None:

@@ -96,7 +96,7 @@ class LocalModelTrainer:
         self.optimizers = Optimizers(self.model, training_config, dtype)
         if resume_from is not None:
             self._restore(resume_from)
-        self._follow_schedule()
+        self._set_rate()
         self._clock = time.monotonic()
         keep_freed_memory()
 
@@ -208,14 +208,12 @@ class LocalModelTrainer:
             position.progress = 1.0
         elif len(recent) >= _FEWEST_PACE_STEPS:
             position.progress += (1.0 - position.progress) * pace / left
-        self._follow_schedule()
+        self._set_rate()
 
-    def _follow_schedule(self) -> None:
-        """Sets the learning rates and the dropout that this point of the run has."""
-        position, growth = self.position, self.config.dropout_growth
-        self.optimizers.set_rate(rate_share(self.config, position.step, position.progress))
-        share = min(1.0, position.progress / growth) if growth else 1.0
-        self.model.set_dropout(share * self.model.config.dropout)
+    def _set_rate(self) -> None:
+        self.optimizers.set_rate(
+            rate_share(self.config, self.position.step, self.position.progress)
+        )
 
     def train_step(self, inputs: Tensor, targets: Tensor) -> float:
         """Trains on a batch (B, T), in one update or several; returns its loss in nats per byte."""
@@ -229,7 +227,7 @@ class LocalModelTrainer:
         self.position.step += 1
         if not self.config.max_minutes:
             self.position.progress = min(1.0, self.position.step / self.total_steps)
-            self._follow_schedule()
+            self._set_rate()
         self.position.loss_sum += loss_sum
         self.position.loss_bytes += count
         return loss_sum / count

@@ -255,17 +255,6 @@ def test_short_windows_at_first(make_trainer):
     assert next(short, None) is None
 
 
-def test_dropout_grows(make_trainer):
-    """As text repeats it is learnt by heart: dropout rises to the model's over half of the run."""
-    trainer = make_trainer(replace(CONFIG, dropout_growth=0.5))
-    update, seen = trainer._update, []
-    trainer._update = lambda *batch: seen.append(trainer.model.layers[0].dropout) or update(*batch)
-    trainer.train()
-    steps = trainer.total_steps
-    expected = [0.1 * min(1.0, 2 * step / steps) for step in range(steps)]
-    assert seen == pytest.approx(expected)
-
-
 def test_a_part_of_padding_is_no_update(make_trainer):
     """The last window of an epoch may be padded: a part without a target is left out."""
     trainer = make_trainer(replace(CONFIG, short_fraction=1.0))
