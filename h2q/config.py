@@ -134,7 +134,7 @@ class Preset:
 PRESETS = {
     "readme": Preset(ModelConfig(), TrainingConfig()),
     "fast": Preset(
-        ModelConfig(dropout=0.0),
+        ModelConfig(),
         TrainingConfig(
             lr=5e-3,
             optimizer="muon",
