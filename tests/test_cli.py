@@ -160,7 +160,7 @@ def test_interactive_in_a_terminal_as_a_person_types(workplace):
 
 
 def test_a_planned_time_is_kept(tmp_path):
-    """``--max_minutes`` on a real clock: the rate has decayed at the end, and not before."""
+    """``--max_minutes`` on a real clock: the rate has decayed at the end."""
     (tmp_path / "text.txt").write_text(make_text(60_000), encoding="utf-8")
     result = train(
         *("--max_minutes", 0.2, "--preset", "fast", "--batch_size", 1, "--data_dir", "text.txt"),

@@ -66,7 +66,7 @@ def uninterrupted(preset, text, tmp_path_factory):
     return output
 
 
-@pytest.mark.parametrize("step", [1, 9, 17, 30, 51])
+@pytest.mark.parametrize("step", [1, 9, 17, 18, 30, 51])
 def test_killed_between_saves(preset, text, uninterrupted, tmp_path, step):
     """Only the saves at the ends of epochs are there; before the first, training starts anew."""
     assert drive(preset, text, tmp_path, "--kill-after", step).returncode == -signal.SIGKILL
