@@ -1,7 +1,6 @@
 """What this machine computes with: device and precision."""
 
 import ctypes
-import gc
 import sys
 
 import numpy as np
@@ -54,7 +53,6 @@ def keep_freed_memory() -> None:
         if mallopt is not None:
             for parameter in (_M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD):
                 mallopt(parameter, _KEPT_BYTES)
-    gc.freeze()  # what is loaded now is there to stay; looking through it takes 2 % of a step
 
 
 def environment(device: torch.device, dtype: torch.dtype) -> dict:

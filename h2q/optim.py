@@ -61,12 +61,13 @@ class Optimizers:
 
     def load_state(self, tensors: dict[str, Tensor]) -> None:
         """Takes up what ``state`` gave. Raises ``ValueError`` for tensors of other weights."""
+        names = {parameter: name for name, parameter in self._named.items()}
         for optimizer in self._optimizers:
             keys = ("momentum_buffer",)
             if isinstance(optimizer, torch.optim.AdamW):
                 keys = ("step", "exp_avg", "exp_avg_sq")
             for parameter in (p for group in optimizer.param_groups for p in group["params"]):
-                name = next(n for n, p in self._named.items() if p is parameter)
+                name = names[parameter]
                 for key in keys:
                     value = tensors.get(f"{name}.{key}")
                     if value is None or value.shape not in (parameter.shape, torch.Size()):
