@@ -45,8 +45,8 @@ def measure(directory: Path, characters: int, run: str, seed: int) -> dict:
     command += ["--data_dir", train, "--eval_dir", heldout, "--output_dir", output]
     if minutes:
         command += ["--max_minutes", minutes]
-    with (directory / "output.txt").open("ab") as log:
-        subprocess.run(list(map(str, command)), check=True, stdout=log)
+    with (directory / "output.txt").open("ab") as printed:
+        subprocess.run(list(map(str, command)), check=True, stdout=printed)
     log = json.loads((output / config.TRAINING_LOG).read_text(encoding="utf-8"))
     model, _ = load_model(output / config.MODEL_PATH)
     context = model.config.context_length
