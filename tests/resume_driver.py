@@ -3,7 +3,8 @@
     python resume_driver.py PRESET TEXT OUTPUT [--resume] [--kill-after STEP] [--save-every-step]
 
 Run by ``test_resume.py``; the preset decides how it is trained. Dropout is on and the precision is
-bfloat16, so that everything random and everything rounded takes part.
+the one a person gets (bfloat16 where the processor has it), so that everything random and
+everything rounded takes part.
 """
 
 import argparse
@@ -12,11 +13,10 @@ import signal
 from dataclasses import replace
 from pathlib import Path
 
-import torch
-
 from h2q.config import PRESETS, ModelConfig
 from h2q.console import Console
 from h2q.corpus import open_corpus
+from h2q.hardware import choose_dtype
 from h2q.saved_run import load_saved_run
 from h2q.trainer import LocalModelTrainer
 
@@ -43,7 +43,7 @@ trainer = LocalModelTrainer(
     arguments.output,
     model_config,
     training_config,
-    dtype=torch.bfloat16,
+    dtype=choose_dtype("auto", "cpu"),
     resume_from=load_saved_run(arguments.output, Console()) if arguments.resume else None,
 )
 step = trainer.train_step
