@@ -6,8 +6,9 @@ All train the README's model (about 8M parameters, batch 8 × 512) on the same r
 the same number of threads: batch, forward, backward, clipping, AdamW. The peers are the README
 taken literally (``nn.TransformerEncoder`` with a causal mask) and the GPT-2 of ``transformers`` at
 the same size (extra ``bench``), each with the memory allocator as a user has it and, marked
-``kept``, as our training sets it. The ceiling is the rate of this machine's own bfloat16 matrix
-products at the model's shapes: a training step that did nothing else.
+``kept``, as our training sets it. The ceiling is the rate of this machine's own matrix products at
+the model's shapes: a training step that did nothing else. Where the processor has no instructions
+for bfloat16, PyTorch takes minutes for a step in it, and all is measured in float32 alone.
 """
 
 import argparse
@@ -105,14 +106,14 @@ def training_turn(step, steps: int):
     return turn
 
 
-def products(steps: int):
-    """Turns of the matrix products of the linear layers alone, in bfloat16, forward and backward;
-    the amount is the tokens that this rate of arithmetic would train."""
+def products(dtype: torch.dtype, steps: int):
+    """Turns of the matrix products of the linear layers alone, forward and backward; the amount
+    is the tokens that this rate of arithmetic would train."""
     keep_freed_memory()
     width, hidden = CONFIG.embed_dim, CONFIG.feedforward_dim
     shapes = [(width, 3 * width), (width, width), (width, hidden), (hidden, width)]
     shapes = shapes * CONFIG.n_layers + [(width, CONFIG.vocab_size)]
-    random = functools.partial(torch.randn, dtype=torch.bfloat16)
+    random = functools.partial(torch.randn, dtype=dtype)
     layers = [(random(TOKENS, i), random(o, i), random(TOKENS, o)) for i, o in shapes]
     matrix_flops = sum(2 * 3 * i * o for i, o in shapes)  # a token: forward, both gradients
     attention_flops = 3 * CONFIG.n_layers * 2 * 2 * CONFIG.context_length * width // 2  # causal
@@ -130,21 +131,26 @@ def products(steps: int):
 
 def contestants(steps: int) -> dict:
     found = {}
+    dtypes = list(dict.fromkeys((torch.float32, choose_dtype("auto", "cpu"))))
     peers = {"nn.TransformerEncoder": LiteralEncoder}
     if importlib.util.find_spec("transformers"):
         peers["transformers GPT-2"] = gpt2
     else:
         print("transformers is not installed: pip install -e '.[bench]' adds its GPT-2")
     for name, build in peers.items():
-        for dtype in (torch.float32, torch.bfloat16):
-            label = f"{name} {str(dtype).removeprefix('torch.')}"
+        for dtype in dtypes:
+            label = f"{name} {_name(dtype)}"
             found[label] = functools.partial(peer, build, dtype, False, steps)
             found[f"{label}, kept"] = functools.partial(peer, build, dtype, True, steps)
-    found["h2q float32"] = functools.partial(ours, torch.float32, steps)
-    if choose_dtype("auto", "cpu") == torch.bfloat16:
-        found["h2q bfloat16"] = functools.partial(ours, torch.bfloat16, steps)
-        found["ceiling bfloat16"] = functools.partial(products, steps)
+    for dtype in dtypes:
+        found[f"h2q {_name(dtype)}"] = functools.partial(ours, dtype, steps)
+    best = dtypes[-1]
+    found[f"ceiling {_name(best)}"] = functools.partial(products, best, steps)
     return found
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
 def main() -> None:
