@@ -20,7 +20,14 @@ import torch
 from torch import Tensor
 
 from h2q.errors import ModelFileError
-from h2q.files import link_or_copy, parse_json, saving, sync_directory, write_atomically
+from h2q.files import (
+    link_or_copy,
+    parse_json,
+    require_regular,
+    saving,
+    sync_directory,
+    write_atomically,
+)
 
 FORMAT = "h2q-evo"
 FORMAT_VERSION = 1
@@ -108,6 +115,7 @@ def load(path: Path) -> tuple[Tensors, dict]:
 
 def _check_archive(path: Path) -> None:
     """Refuses what ``torch.save`` never writes: compression, overlaps, more than the file holds."""
+    require_regular(path)
     with open(path, "rb") as stream, zipfile.ZipFile(stream) as archive:
         entries = archive.infolist()
         size = os.fstat(stream.fileno()).st_size
@@ -238,6 +246,8 @@ class CheckpointDirectory:
         """Moves the files of an earlier run, and ``others``, below ``previous/``; returns that."""
         previous = self.directory / "previous"
         with saving(previous):
+            if previous.is_symlink():  # nothing is removed where it points to
+                previous.unlink()
             previous.mkdir(parents=True, exist_ok=True)
             for old in previous.iterdir():
                 if old.is_file():
@@ -246,4 +256,5 @@ class CheckpointDirectory:
                 if path.exists():
                     os.replace(path, previous / path.name)
             sync_directory(previous)
+            sync_directory(self.directory)
         return previous

@@ -9,6 +9,7 @@ import contextlib
 import faulthandler
 import re
 import shlex
+import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from h2q.config import EvolutionConfig, SamplingConfig
 from h2q.console import Console, prepare_streams
 from h2q.errors import CorpusError, H2QError, Interrupted, SettingError
 from h2q.files import locked_directory
+from h2q.interrupts import termination_as_interrupt
 from h2q.messages import message
 from h2q.offline import forbid_network
 
@@ -42,6 +44,8 @@ def _run(arguments, build_parser, work) -> int:
     console = Console()
     with contextlib.suppress(RuntimeError, ValueError):  # no stderr, or one without a descriptor
         faulthandler.enable()
+        if hasattr(signal, "SIGUSR1"):  # shows where a process that seems to hang is
+            faulthandler.register(signal.SIGUSR1)
     forbid_network()
     try:
         arguments = _underscored(arguments)
@@ -67,7 +71,9 @@ def _run(arguments, build_parser, work) -> int:
             raise
         console.warn("error", error=message("dependency.missing", name=error.name))
         return H2QError.exit_code
-    except MemoryError:
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "allocate memory" not in str(error):
+            raise
         console.warn("error", error=message("memory.full"))
         return H2QError.exit_code
 
@@ -201,10 +207,16 @@ def _train_or_evolve(arguments: argparse.Namespace, console: Console) -> None:
     replace(preset.training, **given)  # checks the values before anything is loaded or written
     evolution = EvolutionConfig(cycles=arguments.cycles)
 
+    with termination_as_interrupt():
+        _work_in_output_dir(arguments, preset, given, evolution, console)
+
+
+def _work_in_output_dir(arguments, preset, given, evolution, console) -> None:
     from h2q.commands import TrainingCommands
 
     commands = TrainingCommands(arguments, preset, given, console)
     with locked_directory(arguments.output_dir):
+        commands.remove_leftovers()
         if arguments.mode == "train":
             commands.train()
         else:

@@ -28,6 +28,7 @@ from h2q.console import Console
 from h2q.corpus import Corpus, open_corpus
 from h2q.errors import CorpusError, SettingError
 from h2q.evolution import SelfEvolutionEngine
+from h2q.files import remove_leftovers
 from h2q.hardware import choose_device, choose_dtype, environment
 from h2q.knowledge import create_sample_text, load_knowledge_base, shipped_data
 from h2q.messages import message
@@ -90,6 +91,13 @@ class TrainingCommands:
         if self.arguments.mode == "train":
             self._say_next()
         return corpus
+
+    def remove_leftovers(self) -> None:
+        """Removes what a killed process was writing; the caller holds the lock."""
+        checkpoints = self.output_dir / CHECKPOINT_DIR
+        model_dir = (self.output_dir / MODEL_PATH).parent
+        for directory in (self.output_dir, checkpoints, self.output_dir / _TRANSCODED, model_dir):
+            remove_leftovers(directory)
 
     def evolve(self, evolution: EvolutionConfig) -> None:
         """Lets the trained model evolve; trains one first where there is none."""

@@ -23,8 +23,9 @@ def printable(text: str) -> str:
 
 
 def prepare_streams() -> None:
-    """Lets a terminal of another encoding (GBK) show what it can instead of failing."""
-    for stream in (sys.stdout, sys.stderr):
+    """Lets a terminal of another encoding (GBK) show what it can, and what is typed be anything,
+    instead of failing."""
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError, ValueError):
             stream.reconfigure(errors="replace")
 

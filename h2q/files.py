@@ -4,11 +4,13 @@ Does not know what is in a file beyond bytes and JSON.
 """
 
 import contextlib
+import errno
 import hashlib
 import json
 import math
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +19,7 @@ from typing import Any, BinaryIO
 from h2q.errors import DirectoryInUse, SaveFailed, UnusableInput
 
 LOCK_NAME = ".h2q.lock"
+_TEMPORARY_SUFFIX = ".h2q.tmp"  # nobody else's
 JSON_LIMIT_BYTES = 256 * 2**20
 
 try:
@@ -40,21 +43,23 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], Any]) -> None:
 
     Order on disk: contents synced, renamed, directory synced. A reader, or a machine that loses
     power, finds the old file or the new one, never a part. Raises ``SaveFailed`` and leaves the
-    old file as it was.
+    old file as it was; if nothing but the last of these steps fails, the error says so.
     """
     path = Path(path)
     temporary = None
     try:
         with saving(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+            descriptor, temporary = tempfile.mkstemp(
+                dir=path.parent, prefix=f".{path.name}.", suffix=_TEMPORARY_SUFFIX
+            )
             with os.fdopen(descriptor, "wb") as stream:
                 write(stream)
                 stream.flush()
                 os.fsync(stream.fileno())
             os.chmod(temporary, 0o666 & ~_umask())
             os.replace(temporary, path)
-            sync_directory(path.parent)
+            _sync_rename(path)
     finally:
         if temporary is not None:
             with contextlib.suppress(OSError):
@@ -83,9 +88,35 @@ def sync_directory(directory: Path) -> None:
         os.close(descriptor)
 
 
+def _sync_rename(path: Path) -> None:
+    """Makes the rename to ``path`` durable; a failure says that the new file is in its place."""
+    try:
+        sync_directory(path.parent)
+    except OSError as error:
+        raise SaveFailed("save.not_synced", path=path, reason=error.strerror or error) from error
+
+
+def require_writable(directory: Path) -> None:
+    """Raises ``SaveFailed`` when no file can be made in ``directory``, which is made if missing."""
+    with saving(directory):
+        directory.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=directory, prefix=".", suffix=_TEMPORARY_SUFFIX):
+            pass
+
+
+def remove_leftovers(directory: Path) -> None:
+    """Removes the temporary files of a process that was killed while it wrote in ``directory``.
+
+    Only for a directory that no other process is writing in.
+    """
+    with contextlib.suppress(OSError):
+        for path in Path(directory).glob(f".*{_TEMPORARY_SUFFIX}"):
+            path.unlink()
+
+
 def link_or_copy(source: Path, target: Path) -> None:
     """Atomically makes ``target`` the same file as ``source``; a copy where links do not work."""
-    temporary = target.with_name(f".{target.name}.link")
+    temporary = target.with_name(f".{target.name}.link{_TEMPORARY_SUFFIX}")
     try:
         with saving(target):
             temporary.unlink(missing_ok=True)
@@ -96,7 +127,7 @@ def link_or_copy(source: Path, target: Path) -> None:
                 with open(temporary, "rb+") as stream:
                     os.fsync(stream.fileno())
             os.replace(temporary, target)
-            sync_directory(target.parent)
+            _sync_rename(target)
     finally:  # a rename between two links to one file does nothing
         with contextlib.suppress(OSError):
             temporary.unlink()
@@ -117,9 +148,19 @@ def write_json(path: Path, value: Any) -> None:
     write_bytes(path, text.encode("utf-8"))
 
 
+def require_regular(path: Path) -> None:
+    """Raises ``OSError`` for a pipe or a device, which may never come to an end."""
+    mode = os.stat(path).st_mode
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), str(path))
+
+
 def read_json(path: Path) -> Any:
     """The value in a JSON file; raises ``UnusableInput`` naming the file when it holds none."""
     try:
+        require_regular(path)
         if os.path.getsize(path) > JSON_LIMIT_BYTES:
             raise ValueError(f"more than {JSON_LIMIT_BYTES} bytes")
         return parse_json(Path(path).read_text(encoding="utf-8"))
@@ -162,9 +203,9 @@ def locked_directory(directory: Path):
             stream.seek(0)
             holder = stream.read(32).strip() or "?"
             raise DirectoryInUse("directory.in_use", path=directory, holder=holder) from error
-        stream.truncate(0)
-        stream.write(str(os.getpid()))
-        stream.flush()
+        with saving(path):
+            stream.truncate(0)
+            os.write(stream.fileno(), str(os.getpid()).encode("ascii"))
         yield
 
 

@@ -10,7 +10,8 @@ def stop_requests():
     """Yields a function that tells whether Ctrl-C, SIGTERM or SIGHUP came.
 
     The first request waits for the end of a step. A second Ctrl-C raises ``KeyboardInterrupt`` at
-    once. Outside the main thread, where signals cannot be caught, nothing is ever asked.
+    once. A signal that is ignored (``nohup``, a job in the background) stays so. Outside the main
+    thread, where signals cannot be caught, nothing is ever asked.
     """
     asked = threading.Event()
     if threading.current_thread() is not threading.main_thread():
@@ -19,13 +20,33 @@ def stop_requests():
 
     def ask(number, frame):
         asked.set()
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        if number == signal.SIGINT:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
 
-    names = ("SIGINT", "SIGTERM", "SIGHUP")  # Windows has no SIGHUP
-    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
-    before = {number: signal.signal(number, ask) for number in numbers}
-    try:
+    with _handling(("SIGINT", "SIGTERM", "SIGHUP"), ask):
         yield asked.is_set
+
+
+@contextlib.contextmanager
+def termination_as_interrupt():
+    """SIGTERM and SIGHUP raise ``KeyboardInterrupt`` as Ctrl-C does, wherever no ``stop_requests``
+    is asked: between two trainings, in an evaluation, while text is read."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    with _handling(("SIGTERM", "SIGHUP"), signal.default_int_handler):
+        yield
+
+
+@contextlib.contextmanager
+def _handling(names: tuple[str, ...], handler):
+    """Gives the signals of these names, where they exist (Windows has no SIGHUP) and are not
+    ignored, to ``handler``."""
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    numbers = [n for n in numbers if signal.getsignal(n) not in (signal.SIG_IGN, None)]
+    before = {number: signal.signal(number, handler) for number in numbers}
+    try:
+        yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, former in before.items():
+            signal.signal(number, former)

@@ -130,6 +130,11 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "{path} cannot be written: {reason}; existing files are as they were. Check disk space and "
         "permissions, then try again (--resume).",
     ),
+    "save.not_synced": (
+        "{path} 已写好，但系统无法确认它已落盘（{reason}）；请检查磁盘后再试（--resume）。",
+        "{path} is in its place, but the system could not confirm that it is on disk ({reason}). "
+        "Check the disk, then try again (--resume).",
+    ),
     "directory.in_use": (
         "{path} 正被另一个进程（{holder}）使用；请等它结束，或换一个 --output_dir。",
         "{path} is in use by another process ({holder}); wait for it or name another --output_dir.",

@@ -70,7 +70,8 @@ class Optimizers:
                 name = names[parameter]
                 for key in keys:
                     value = tensors.get(f"{name}.{key}")
-                    if value is None or value.shape not in (parameter.shape, torch.Size()):
+                    shape = torch.Size() if key == "step" else parameter.shape
+                    if value is None or (value.shape, value.dtype) != (shape, torch.float32):
                         raise ValueError(f"{name}.{key}")
                     if key != "step":  # which AdamW keeps on the processor
                         value = value.to(parameter.device)

@@ -3,7 +3,8 @@
 What is written is decided by ``trainer``; this is the way in.
 """
 
-from dataclasses import dataclass, field
+import math
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from h2q.checkpoint import CheckpointDirectory, Tensors
@@ -15,6 +16,7 @@ from h2q.model_file import read_model_config
 KIND = "checkpoint"
 WEIGHTS = "model."  # prefixes of the names of a checkpoint's tensors
 OPTIMIZER = "optimizer."
+_LOGGED = ("epoch", "step", "train_loss", "train_perplexity", "eval_loss")  # what a run reads back
 
 
 @dataclass
@@ -73,13 +75,42 @@ def load_saved_run(output_dir: Path, console: Console) -> SavedRun | None:
             read_model_config(metadata, found.path),
             from_dict(TrainingConfig, metadata["training"]),
             dict(metadata["environment"]),
-            Position(**metadata["position"]),
+            _position(metadata["position"]),
             metadata["corpus"],
             found.tensors,
             found.path,
         )
     except (KeyError, TypeError, ValueError, SettingError) as error:
         raise ModelFileError("model.config", path=found.path, reason=error) from error
+
+
+def _position(values: dict) -> Position:
+    """The position in a checkpoint's metadata; ``ValueError`` where a run could never be there."""
+    position = Position(**values)
+    for item in fields(Position):
+        value = getattr(position, item.name)
+        if item.type == list[float]:
+            valid = isinstance(value, list) and all(_is_number(seconds) for seconds in value)
+        elif item.type == list[dict]:
+            valid = isinstance(value, list) and all(_is_log_entry(entry) for entry in value)
+        else:
+            valid = _is_number(value) and item.type in (float, type(value))
+        if not valid:
+            raise ValueError(f"position.{item.name}")
+    if len(position.log) != position.epoch or (position.batch > 0) != (position.loss_bytes > 0):
+        raise ValueError("position")
+    return position
+
+
+def _is_number(value) -> bool:
+    """A finite number of no sign; a whole one not so large that a float could not hold it."""
+    if type(value) is int:
+        return 0 <= value < 2**62
+    return type(value) is float and 0.0 <= value < math.inf
+
+
+def _is_log_entry(entry) -> bool:
+    return isinstance(entry, dict) and all(_is_number(entry.get(name)) for name in _LOGGED)
 
 
 def with_prefix(tensors: Tensors, prefix: str) -> Tensors:

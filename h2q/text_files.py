@@ -135,7 +135,8 @@ def _examine(file: Path, cache_dir: Path, encoding: str | None) -> TextFile | No
 
 
 def _transcoded(file: Path, cache_dir: Path, encoding: str) -> TextFile | None:
-    stored = Path(cache_dir) / f"{sha256_of_file(file)[:32]}.{encoding}.utf8"
+    name = codecs.lookup(encoding).name  # never a path, as ``utf/8`` would be
+    stored = Path(cache_dir) / f"{sha256_of_file(file)[:32]}.{name}.utf8"
     if not stored.exists():
         write_atomically(stored, lambda target: encodings.transcode(file, encoding, target))
     return _as_utf8(file, stored, encoding)

@@ -30,7 +30,7 @@ from h2q.console import Console
 from h2q.corpus import Corpus, batches_per_epoch, epoch_batches
 from h2q.errors import Interrupted, ModelFileError, SettingError, TrainingDiverged
 from h2q.evaluation import evaluate, perplexity
-from h2q.files import link_or_copy, write_json
+from h2q.files import link_or_copy, require_writable, write_json
 from h2q.generation import generate
 from h2q.hardware import computing_in, environment, keep_freed_memory
 from h2q.interrupts import stop_requests
@@ -119,6 +119,8 @@ class LocalModelTrainer:
         loss or gradient that is not finite could reach the weights, ``SaveFailed``.
         """
         self._announce()
+        for path in (TRAINING_LOG, Path(CHECKPOINT_DIR) / "step", MODEL_PATH):
+            require_writable((self.output_dir / path).parent)
         if not self._resumed and self.checkpoints.steps():
             previous = self.checkpoints.set_aside(self.output_dir / TRAINING_LOG)
             self.console.say("train.set_aside", path=previous)
@@ -126,7 +128,9 @@ class LocalModelTrainer:
         with stop_requests() as stop, self._progress_bar() as advance:
             while not self.finished:
                 self._train_epoch(stop, advance)
-                self._finish_epoch()
+                path = self._finish_epoch()
+                if stop() and not self.finished:
+                    raise Interrupted("train.interrupted", step=self.position.step, path=path)
         self._deliver(self.output_dir / MODEL_PATH)
         last = self.position.log[-1]
         self.console.say(
@@ -259,8 +263,8 @@ class LocalModelTrainer:
         self.optimizers.step()
         return value
 
-    def _finish_epoch(self) -> None:
-        """Evaluates, writes the log, saves."""
+    def _finish_epoch(self) -> Path:
+        """Evaluates, writes the log, saves; returns the checkpoint."""
         position = self.position
         result = evaluate(
             self.model, self.corpus.heldout, limit_bytes=self.config.eval_bytes, dtype=self.dtype
@@ -292,7 +296,8 @@ class LocalModelTrainer:
         self._tick()
         # The log first: a kill between the two repeats the epoch and writes the same log again.
         write_json(self.output_dir / TRAINING_LOG, position.log)
-        self._save(best=best_before is None or entry["eval_loss"] < best_before["eval_loss"])
+        best = best_before is None or entry["eval_loss"] < best_before["eval_loss"]
+        return self._save(best=best)
 
     def _deliver(self, path: Path) -> None:
         """Saves the best epoch's weights as the trained model; an older model stays beside it."""
