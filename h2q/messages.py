@@ -218,9 +218,21 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "📦 Checkpoints and log of the run before were moved to {path}.",
     ),
     "train.estimate": (
-        "⏳ 预计还需约 {minutes:.0f} 分钟（Ctrl-C 会保存后停止）",
-        "⏳ About {minutes:.0f} minutes to go (Ctrl-C saves and stops)",
+        "⏳ 每轮约 {epoch}，预计还需约 {total}（Ctrl-C 会保存后停止）",
+        "⏳ About {epoch} an epoch, {total} to go (Ctrl-C saves and stops)",
     ),
+    "train.quicker": (
+        "   想快些：--max_minutes 30 --preset fast 按时间训练，或 --preset tiny 用小模型",
+        "   Quicker: --max_minutes 30 --preset fast plans the time; --preset tiny is a small model",
+    ),
+    "progress.bar": (
+        "已用 {elapsed} · 剩余 {remaining}",
+        "{elapsed} gone · {remaining} left",
+    ),
+    "progress.speed": ("{speed:,.0f} 字节/秒", "{speed:,.0f} bytes/s"),
+    "time.seconds": ("{count:.0f} 秒", "{count:.0f} s"),
+    "time.minutes": ("{count:.0f} 分钟", "{count:.0f} min"),
+    "time.hours": ("{count:.1f} 小时", "{count:.1f} h"),
     "train.epoch": (
         "\n📅 Epoch {epoch}/{epochs}\n----------------------------------------",
         "\n📅 Epoch {epoch}/{epochs}\n----------------------------------------",
@@ -244,6 +256,15 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "speed: {tokens_per_second:,.0f} bytes/s",
     ),
     "train.sample": ("   样本: {text}", "   sample: {text}"),
+    "train.saved": ("   已保存: {path}", "   saved: {path}"),
+    "train.saved_best": (
+        "   已保存: {path}（目前最好）",
+        "   saved: {path} (the best so far)",
+    ),
+    "train.stopped_early": (
+        "\n🛑 评估损失已连续 {epochs} 轮没有下降，提前结束。",
+        "\n🛑 The held-out loss has not fallen for {epochs} epochs; the run ends early.",
+    ),
     "train.best": (
         "🏅 第 {epoch} 轮的评估损失最低，模型取自该轮。",
         "🏅 Epoch {epoch} had the lowest held-out loss; the model is taken from it.",
@@ -253,6 +274,11 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "🎯 最终困惑度: {perplexity:.2f}",
         "\n🎉 Training finished!\n⏱️ Total time: {seconds:.2f} s\n📉 Final loss: {loss:.4f}\n"
         "🎯 Final perplexity: {perplexity:.2f}",
+    ),
+    "train.gain": (
+        "   训练损失: 开始 {start:.4f} → 最后一轮 {end:.4f} | 评估损失: 第一轮 {first:.4f} → 最低 {best:.4f}",
+        "   training loss: {start:.4f} at first → {end:.4f} in the last epoch | "
+        "held-out loss: {first:.4f} after the first epoch → {best:.4f} at best",
     ),
     "train.files": (
         "💾 模型: {model}\n   检查点: {checkpoints}\n   日志: {log}",
@@ -293,6 +319,11 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "resume.finished": (
         "ℹ️ 这次训练已完成全部 {epochs} 轮；用更大的 --epochs 或 --max_minutes 可继续训练。",
         "ℹ️ This run has done all its {epochs} epochs; a larger --epochs or --max_minutes goes on.",
+    ),
+    "resume.stopped_early": (
+        "ℹ️ 这次训练因评估损失连续 {epochs} 轮没有下降而提前结束；用更大的 --patience 可继续训练。",
+        "ℹ️ This run ended early, after {epochs} epochs without a lower held-out loss; a larger "
+        "--patience goes on.",
     ),
     "resume.damaged": (
         "⚠️ 检查点 {path} 已损坏，改用更早的检查点。",
