@@ -56,6 +56,23 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "未知的设置 {name!r}，最接近的是 {nearest!r}。",
         "Unknown setting {name!r}; the nearest known one is {nearest!r}.",
     ),
+    "settings.toml": (
+        "{path} 不是有效的 TOML（{reason}）；请修正后再试。",
+        "{path} is no valid TOML ({reason}); mend it and try again.",
+    ),
+    "settings.unknown": (
+        "{path} 中的设置 {name} 不存在，最接近的是 {nearest}。",
+        "{path}: there is no setting {name}; the nearest one is {nearest}.",
+    ),
+    "settings.value": (
+        "{path} 中 {name} 的值 {value!r} 类型不对。",
+        "{path}: the value {value!r} of {name} is of the wrong type.",
+    ),
+    "extra.missing": (
+        '没有安装 {name}；请执行 pip install {name}（或安装附加项：pip install -c constraints.txt -e ".[{extra}]"）。',
+        "{name} is not installed; run pip install {name} (or install the extra: "
+        'pip install -c constraints.txt -e ".[{extra}]").',
+    ),
     "usage.epochs_or_minutes": (
         "--epochs 和 --max_minutes 只能给一个：按时间计划时，轮数由速度决定。",
         "Give --epochs or --max_minutes, not both: with a planned time the speed decides the "
@@ -199,11 +216,62 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "and train again.",
     ),
     "train.corpus": (
-        "📚 文本: {path} | {encodings} | 跳过 {skipped} | 训练 {train:,} 字节 | 评估 {heldout:,} 字节",
-        "📚 Text: {path} | {encodings} | skipped {skipped} | training {train:,} bytes | "
-        "held out {heldout:,} bytes",
+        "📚 文本: {path} | {encodings} | 训练 {train:,} 字节 | 评估 {heldout:,} 字节",
+        "📚 Text: {path} | {encodings} | training {train:,} bytes | held out {heldout:,} bytes",
+    ),
+    "train.skipped_count": ("跳过 {count}（{why}）", "skipped {count} ({why})"),
+    "train.text": (
+        "   文件 {files:,} | 字符 {characters:,} | 行 {lines:,}",
+        "   {files:,} files | {characters:,} characters | {lines:,} lines",
+    ),
+    "train.file": (
+        "   {encoding}  {name}（{size:,} 字节）",
+        "   {encoding}  {name} ({size:,} bytes)",
+    ),
+    "train.more_files": ("   … 还有 {count:,} 个", "   … and {count:,} more"),
+    "train.line": ("   ┊ {text}", "   ┊ {text}"),
+    "train.duplicates": (
+        "⚠️ 内容完全相同：{paths}；会重复训练，可删去多余的。",
+        "⚠️ The same text: {paths}; it is trained on each time, you may want to keep only one.",
+    ),
+    "train.heldout_is_trained": (
+        "⚠️ 评估文件 {path} 也在训练文本中：评估损失会偏低。",
+        "⚠️ The held-out file {path} is in the training text too: the held-out loss will be too low.",
     ),
     "train.skipped": ("⏭️ 跳过 {path}：{reason}", "⏭️ Skipped {path}: {reason}"),
+    "start.loading": ("⏳ 正在加载 PyTorch …", "⏳ Loading PyTorch …"),
+    "dry.sample_text": (
+        "📝 {path} 中没有文本；训练时会在那里创建示例文本，下面按示例文本估算。",
+        "📝 There is no text in {path}; training will create sample text there, on which the figures "
+        "below are based.",
+    ),
+    "dry.time": (
+        "⏳ 每步 {step:.2f} 秒（{speed:,.0f} 字节/秒） | 每轮约 {epoch} | 共约 {total}",
+        "⏳ {step:.2f} s a step ({speed:,.0f} bytes/s) | about {epoch} an epoch | {total} in all",
+    ),
+    "dry.time_planned": (
+        "⏳ 每步 {step:.2f} 秒（{speed:,.0f} 字节/秒） | 每轮约 {epoch} | {total}内约 {steps:,} 步",
+        "⏳ {step:.2f} s a step ({speed:,.0f} bytes/s) | about {epoch} an epoch | "
+        "about {steps:,} steps in {total}",
+    ),
+    "dry.memory": (
+        "🧮 内存: 实测峰值 {peak:.1f} GB | 检查点每个约 {checkpoint:.0f} MB，最多占用磁盘约 {disk:.0f} MB",
+        "🧮 Memory: {peak:.1f} GB at the most, measured | a checkpoint is about {checkpoint:.0f} MB, "
+        "all files at most about {disk:.0f} MB",
+    ),
+    "dry.disk": (
+        "🧮 检查点每个约 {checkpoint:.0f} MB，最多占用磁盘约 {disk:.0f} MB",
+        "🧮 A checkpoint is about {checkpoint:.0f} MB, all files at most about {disk:.0f} MB",
+    ),
+    "dry.timing": ("⏳ 正在试跑几步 …", "⏳ Timing a few steps …"),
+    "dry.done": (
+        "ℹ️ 这只是试算（--dry_run）：没有写入任何文件。",
+        "ℹ️ This was a trial (--dry_run): nothing was written.",
+    ),
+    "dry.resume": (
+        "--dry_run 和 --resume 只能给一个：试算从头训练的用时。",
+        "Give --dry_run or --resume, not both: the estimate is for training anew.",
+    ),
     "train.model": (
         "🧠 模型: {parameters:.2f}M 参数 | 每轮 {batches} 批 | 共 {steps} 步",
         "🧠 Model: {parameters:.2f}M parameters | {batches} batches an epoch | {steps} steps in all",
@@ -503,6 +571,22 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "help.preset": (
         "预设：readme（README 的 8M 模型，默认）或 tiny（约 1M 参数，先试试看）",
         "readme (the README's 8M model, default) or tiny (about 1M parameters, for a first try)",
+    ),
+    "help.config": (
+        "从 TOML 文件读取设置；命令行上给出的参数优先",
+        "read settings from a TOML file; what is given on the command line wins",
+    ),
+    "help.patience": (
+        "评估损失连续多少轮没有下降就提前结束（默认：0，不提前）",
+        "end early after this many epochs without a lower held-out loss (default: 0, never)",
+    ),
+    "help.dry_run": (
+        "试算：找到的数据、参数、内存、预计时间；不写入任何文件",
+        "a trial: data found, parameters, memory, estimated time; writes nothing",
+    ),
+    "help.quiet": (
+        "只显示警告和错误",
+        "show warnings and errors only",
     ),
     "help.lr": (
         "学习率峰值（默认：由预设决定，readme 为 1e-4）",

@@ -43,6 +43,7 @@ class TextFile:
 class Scan:
     """What was found below a path: files of text, and what was skipped and why."""
 
+    path: Path
     files: list[TextFile] = field(default_factory=list)
     skipped: list[tuple[Path, str]] = field(default_factory=list)  # path, key of the reason
 
@@ -91,7 +92,7 @@ def scan(path: Path, cache_dir: Path, encoding: str | None = None) -> Scan:
     ``encoding`` forces one for all files. What is no text is listed as skipped. Raises
     ``CorpusError`` when a forced encoding does not fit.
     """
-    result = Scan()
+    result = Scan(Path(path))
     for file in find_text_files(path):
         try:
             status = file.stat()

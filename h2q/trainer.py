@@ -136,7 +136,7 @@ class LocalModelTrainer:
         when asked to stop by a signal (everything is saved then), ``TrainingDiverged`` before a
         loss or gradient that is not finite could reach the weights, ``SaveFailed``.
         """
-        self._announce()
+        self.announce()
         if not self._resumed and self.checkpoints.steps():
             previous = self.checkpoints.set_aside(self.output_dir / TRAINING_LOG)
             self.console.say("train.set_aside", path=previous)
@@ -377,10 +377,17 @@ class LocalModelTrainer:
             link_or_copy(path, path.with_suffix(".previous.pt"))
         save_model(path, self.model, provenance)
 
-    def _save(self, best: bool = False) -> Path:
+    def checkpoint_bytes(self) -> int:
+        """What a checkpoint takes on disk, nearly; the optimizer's share is there after a step."""
+        return sum(tensor.nbytes for tensor in self._tensors().values())
+
+    def _tensors(self) -> dict[str, Tensor]:
         tensors = {WEIGHTS + name: tensor for name, tensor in self.model.state_dict().items()}
         for name, value in self.optimizers.state().items():
             tensors[OPTIMIZER + name] = value
+        return tensors
+
+    def _save(self, best: bool = False) -> Path:
         metadata = {
             "kind": KIND,
             "model": vars(self.model.config),
@@ -389,7 +396,7 @@ class LocalModelTrainer:
             "environment": environment(self.device, self.dtype),
             "position": asdict(self.position),
         }
-        return self.checkpoints.save(self.position.step, tensors, metadata, best=best)
+        return self.checkpoints.save(self.position.step, self._tensors(), metadata, best=best)
 
     def _restore(self, run: SavedRun) -> None:
         try:
@@ -419,7 +426,8 @@ class LocalModelTrainer:
                     "resume.not_exact", name=name, saved=run.environment.get(name), value=value
                 )
 
-    def _announce(self) -> None:
+    def announce(self) -> None:
+        """Says what is trained, how long, and from where on."""
         position, limit = self.position, self.config.max_minutes
         self.console.say(
             "train.model_by_time" if limit else "train.model",
