@@ -23,8 +23,9 @@ from h2q.files import locked_directory
 from h2q.interrupts import termination_as_interrupt
 from h2q.messages import message
 from h2q.offline import forbid_network
+from h2q.settings_file import Settings, read_settings
 
-_TRAINING_FLAGS = ("epochs", "max_minutes", "lr", "batch_size", "seed")
+_TRAINING_FLAGS = ("epochs", "max_minutes", "patience", "lr", "batch_size", "seed")
 _DEPENDENCIES = ("torch", "numpy", "tqdm")
 
 
@@ -50,7 +51,14 @@ def _run(arguments, build_parser, work) -> int:
     try:
         arguments = _underscored(arguments)
         messages.set_language(_language(arguments))
-        work(_parse(build_parser(), arguments), console)
+        if build_parser is _train_parser:
+            settings = _settings(arguments, build_parser())
+            messages.set_language(_language([*settings.arguments, *arguments]))
+            parsed = _parse(build_parser(), [*settings.arguments, *arguments])
+            parsed.settings = settings
+        else:
+            parsed = _parse(build_parser(), arguments)
+        work(parsed, console)
         return 0
     except Interrupted as error:
         console.warn("interrupted", error=error, command=_resume_command(arguments))
@@ -103,6 +111,7 @@ def _train_parser() -> _Parser:
     add("--mode", default="train", metavar="train|evolve", help=message("help.mode_train"))
     add("--epochs", type=int, metavar="N", help=message("help.epochs"))
     add("--max_minutes", type=float, metavar="M", help=message("help.max_minutes"))
+    add("--patience", type=int, metavar="N", help=message("help.patience"))
     add("--cycles", type=int, default=3, metavar="N", help=message("help.cycles"))
     add("--data_dir", type=Path, metavar="PATH", help=message("help.data_dir"))
     add("--eval_dir", type=Path, metavar="PATH", help=message("help.eval_dir"))
@@ -110,6 +119,9 @@ def _train_parser() -> _Parser:
     add("--knowledge_dir", type=Path, metavar="PATH", help=message("help.knowledge_dir"))
     add("--output_dir", type=Path, default=Path(), metavar="PATH", help=message("help.output_dir"))
     add("--resume", action="store_true", help=message("help.resume"))
+    add("--dry_run", action="store_true", help=message("help.dry_run"))
+    add("--quiet", action="store_true", help=message("help.quiet"))
+    add("--config", type=Path, metavar="FILE", help=message("help.config"))
     add("--preset", metavar="|".join(config.PRESETS), help=message("help.preset"))
     add("--lr", type=float, metavar="X", help=message("help.lr"))
     add("--batch_size", type=int, metavar="N", help=message("help.batch_size"))
@@ -180,6 +192,14 @@ def _parse(parser: _Parser, arguments: list[str]) -> argparse.Namespace:
     return parsed
 
 
+def _settings(arguments: list[str], parser: _Parser) -> Settings:
+    """What the file says that ``--config`` names; nothing where it names none."""
+    only = _Parser(add_help=False, allow_abbrev=False)
+    only.add_argument("--config", type=Path)
+    path = only.parse_known_args(arguments)[0].config
+    return read_settings(path, parser, arguments) if path is not None else Settings()
+
+
 def _require_choice(name: str, value: str, known) -> None:
     if value not in known:
         raise SettingError("setting.choice", name=name, value=value, known=", ".join(known))
@@ -200,21 +220,31 @@ def _train_or_evolve(arguments: argparse.Namespace, console: Console) -> None:
     preset = config.preset(arguments.preset or "readme")
     given = {name: getattr(arguments, name) for name in _TRAINING_FLAGS}
     given = {name: value for name, value in given.items() if value is not None}
+    settings = arguments.settings
+    given = {**settings.training, **given}
+    if arguments.dry_run and arguments.resume:
+        raise SettingError("dry.resume")
     if "epochs" in given and given.get("max_minutes"):
         raise SettingError("usage.epochs_or_minutes")
     if "epochs" in given:
         given["max_minutes"] = 0.0
     replace(preset.training, **given)  # checks the values before anything is loaded or written
+    replace(preset.model, **settings.model)
     evolution = EvolutionConfig(cycles=arguments.cycles)
+    console.silent = arguments.quiet
 
     with termination_as_interrupt():
         _work_in_output_dir(arguments, preset, given, evolution, console)
 
 
 def _work_in_output_dir(arguments, preset, given, evolution, console) -> None:
-    from h2q.commands import TrainingCommands
+    with console.passing("start.loading"):
+        from h2q.commands import TrainingCommands
 
     commands = TrainingCommands(arguments, preset, given, console)
+    if arguments.dry_run:
+        commands.dry_run()
+        return
     with locked_directory(arguments.output_dir):
         commands.remove_leftovers()
         if arguments.mode == "train":

@@ -6,12 +6,14 @@ on the output directory.
 
 import argparse
 import shlex
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 import h2q
+from h2q.checkpoint import KEEP
 from h2q.config import (
     CHECKPOINT_DIR,
     DEFAULT_DATA_DIR,
@@ -24,21 +26,22 @@ from h2q.config import (
     TrainingConfig,
     from_dict,
 )
-from h2q.console import Console
+from h2q.console import Console, duration
 from h2q.corpus import Corpus, open_corpus
 from h2q.errors import CorpusError, SettingError
 from h2q.evolution import SelfEvolutionEngine
 from h2q.files import remove_leftovers
-from h2q.hardware import choose_device, choose_dtype, environment
-from h2q.knowledge import create_sample_text, load_knowledge_base, shipped_data
-from h2q.messages import message
+from h2q.hardware import choose_device, choose_dtype, environment, peak_memory_bytes
+from h2q.knowledge import KnowledgeBase, create_sample_text, load_knowledge_base, shipped_data
 from h2q.model_file import load_model
 from h2q.saved_run import SavedRun, load_saved_run
 from h2q.text_files import find_text_files
+from h2q.text_report import report_text
 from h2q.trainer import LocalModelTrainer
 
 _TRANSCODED = Path(CHECKPOINT_DIR) / "transcoded"
 _PROBLEMS_SHOWN = 10
+_TIMED_STEPS = 3
 
 
 class TrainingCommands:
@@ -67,6 +70,7 @@ class TrainingCommands:
             training_config = saved.training_config
             if self.arguments.preset is None:
                 model_config = saved.model_config
+        model_config = replace(model_config, **self.arguments.settings.model)
         training_config = replace(training_config, **self.given)
         dtype = self._dtype(saved)
         self._say_banner(dtype, training_config.seed)
@@ -101,8 +105,7 @@ class TrainingCommands:
 
     def evolve(self, evolution: EvolutionConfig) -> None:
         """Lets the trained model evolve; trains one first where there is none."""
-        knowledge_dir = self._knowledge_dir()
-        knowledge = load_knowledge_base(knowledge_dir)
+        knowledge = load_knowledge_base(self._knowledge_dir())
         model_path = self.output_dir / MODEL_PATH
         corpus = None
         if not model_path.exists():
@@ -114,15 +117,7 @@ class TrainingCommands:
         if corpus is None:
             self._say_banner(dtype, training_config.seed)
             corpus = self._open_corpus(champion.config.context_length)
-        self.console.say(
-            "knowledge.found",
-            path=knowledge_dir,
-            facts=len(knowledge.facts),
-            passages=len(knowledge.passages),
-            problems=len(knowledge.problems),
-        )
-        for path, line, reason in knowledge.problems[:_PROBLEMS_SHOWN]:
-            self.console.warn("knowledge.problem", path=path, line=line, reason=reason)
+        self._report_knowledge(knowledge)
         SelfEvolutionEngine(
             corpus,
             knowledge,
@@ -133,6 +128,17 @@ class TrainingCommands:
             dtype=dtype,
             console=self.console,
         ).evolve()
+
+    def _report_knowledge(self, knowledge: KnowledgeBase) -> None:
+        self.console.say(
+            "knowledge.found",
+            path=self._knowledge_dir(),
+            facts=len(knowledge.facts),
+            passages=len(knowledge.passages),
+            problems=len(knowledge.problems),
+        )
+        for path, line, reason in knowledge.problems[:_PROBLEMS_SHOWN]:
+            self.console.warn("knowledge.problem", path=path, line=line, reason=reason)
 
     def _say_next(self) -> None:
         """The next commands, with the places that were named on the command line."""
@@ -176,30 +182,80 @@ class TrainingCommands:
         path = self.arguments.data_dir
         if path is None:
             path = Path(DEFAULT_DATA_DIR)
-            if not path.exists() or not find_text_files(path):
+            if self._is_without_text(path):
                 create_sample_text(path)
                 self.console.say("train.sample_text", path=path)
-        corpus = open_corpus(
+        corpus = self._open_text(path, self.output_dir / _TRANSCODED, context_length)
+        report_text(corpus, path, self.console)
+        return corpus
+
+    def _open_text(self, path: Path, cache_dir: Path, context_length: int) -> Corpus:
+        return open_corpus(
             path,
-            self.output_dir / _TRANSCODED,
+            cache_dir,
             context_length=context_length,
             eval_path=self.arguments.eval_dir,
             encoding=self.arguments.encoding,
         )
-        for skipped, reason in corpus.scan.skipped:
-            self.console.warn("train.skipped", path=skipped, reason=message(reason))
-        encodings = " · ".join(
-            f"{name.upper()} {count}" for name, count in corpus.scan.encodings.most_common()
-        )
-        self.console.say(
-            "train.corpus",
-            path=path,
-            encodings=encodings,
-            skipped=len(corpus.scan.skipped),
-            train=len(corpus.train) - len(corpus.scan.files),
-            heldout=len(corpus.heldout),
-        )
-        return corpus
+
+    def dry_run(self) -> None:
+        """Says what a run would work on, and measures on a few steps what it would cost.
+
+        Transcoded text and sample text are made in a temporary directory; nothing stays. For
+        ``evolve`` where there is a model: the model, the text and the knowledge base.
+        """
+        model_path = self.output_dir / MODEL_PATH
+        evolves = self.arguments.mode == "evolve"
+        trains = not (evolves and model_path.exists())
+        config = replace(self.preset.model, **self.arguments.settings.model)
+        if not trains:
+            config = load_model(model_path)[0].config
+        training_config = replace(self.preset.training, **self.given)
+        dtype = self._dtype(None)
+        self._say_banner(dtype, training_config.seed)
+        with tempfile.TemporaryDirectory() as scratch:
+            path = self.arguments.data_dir or Path(DEFAULT_DATA_DIR)
+            place = path
+            if self.arguments.data_dir is None and self._is_without_text(path):
+                place = Path(scratch) / "sample_text"
+                create_sample_text(place)
+                self.console.say("dry.sample_text", path=path)
+            corpus = self._open_text(place, Path(scratch) / "transcoded", config.context_length)
+            report_text(corpus, path, self.console, every_file=True)
+            if evolves:
+                self._report_knowledge(load_knowledge_base(self._knowledge_dir()))
+            if trains:
+                options = {"device": self.device, "dtype": dtype, "console": self.console}
+                trainer = LocalModelTrainer(
+                    corpus, self.output_dir, config, training_config, **options
+                )
+                self._say_cost(trainer)
+        self.console.say("dry.done")
+
+    def _say_cost(self, trainer: LocalModelTrainer) -> None:
+        trainer.announce()
+        with self.console.passing("dry.timing"):
+            step = trainer.time_steps(_TIMED_STEPS)
+        minutes = trainer.config.max_minutes
+        seconds = 60 * minutes or step * trainer.total_steps
+        values = {
+            "step": step,
+            "speed": trainer.config.batch_size * trainer.model.config.context_length / step,
+            "epoch": duration(step * trainer.batches_per_epoch),
+            "total": duration(seconds),
+        }
+        if minutes:
+            self.console.say("dry.time_planned", steps=int(seconds / step), **values)
+        else:
+            self.console.say("dry.time", **values)
+        checkpoint = trainer.checkpoint_bytes()
+        disk = (KEEP + 1) * checkpoint + 4 * trainer.model.parameter_count()
+        key = "dry.memory" if (peak := peak_memory_bytes()) else "dry.disk"
+        self.console.say(key, peak=peak / 1e9, checkpoint=checkpoint / 1e6, disk=disk / 1e6)
+
+    @staticmethod
+    def _is_without_text(path: Path) -> bool:
+        return not path.exists() or not find_text_files(path)
 
     def _say_banner(self, dtype: torch.dtype, seed: int) -> None:
         machine = environment(torch.device(self.device), dtype)

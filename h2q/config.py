@@ -103,6 +103,8 @@ class TrainingConfig(_Checked):
     clip_norm: float = _setting(1.0, 1e-6, 1e6)  # largest norm of the gradient
     eval_bytes: int = _setting(65_536, 512, 2**40)  # most held-out bytes read an evaluation
     save_interval_seconds: float = _setting(180.0, 0.0, 1e9)  # between saves within an epoch
+    # Epochs without a lower held-out loss after which a run ends early; 0: never.
+    patience: int = _setting(0, 0, 1_000_000)
 
 
 @dataclass(frozen=True)

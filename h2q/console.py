@@ -34,12 +34,12 @@ class Console:
     """Where the package's classes report to; ``Console(silent=True)`` swallows all but warnings."""
 
     def __init__(self, silent: bool = False):
-        self._silent = silent
+        self.silent = silent
         self._bar = None
 
     def say(self, key: str, **values) -> None:
         """One message of the catalogue, as a line on stdout."""
-        if not self._silent:
+        if not self.silent:
             self.write(message(key, **values) + "\n")
 
     def warn(self, key: str, **values) -> None:
@@ -49,7 +49,7 @@ class Console:
 
     def write(self, text: str) -> None:
         """Text as it is, made harmless, on stdout at once: a part of a streamed answer."""
-        if not self._silent:
+        if not self.silent:
             with self._above_bar():
                 _emit(sys.stdout, printable(text))
 
@@ -57,19 +57,40 @@ class Console:
     def progress(self, total: int, done: int = 0):
         """A bar for ``total`` units on stderr, or nothing where stderr is no terminal.
 
-        Yields a function that is called with the number of units that are done.
+        Yields a function that is called with the number of units that are done, and with a word
+        on them to show behind the time left.
         """
-        if self._silent or not _is_terminal(sys.stderr):
-            yield lambda done: None
+        if self.silent or not _is_terminal(sys.stderr):
+            yield lambda done, note="": None
             return
         from tqdm import tqdm
 
-        with tqdm(total=total, initial=done, leave=False, dynamic_ncols=True) as self._bar:
+        def show(done: int, note: str = "") -> None:
+            self._bar.set_postfix_str(note, refresh=False)
+            self._bar.update(done - self._bar.n)
+
+        layout = message("progress.bar", elapsed="{elapsed}", remaining="{remaining}")
+        layout = "{percentage:3.0f}% {bar} {n_fmt}/{total_fmt} | " + layout + "{postfix}"
+        options = {"leave": False, "dynamic_ncols": True, "bar_format": layout}
+        with tqdm(total=total, initial=done, **options) as self._bar:
             try:
-                yield lambda done: self._bar.update(done - self._bar.n)
+                yield show
             finally:
                 bar, self._bar = self._bar, None
                 bar.close()
+
+    @contextlib.contextmanager
+    def passing(self, key: str, **values):
+        """Shows one message on stderr for as long as the work within takes, on a terminal only."""
+        text = printable(message(key, **values))
+        shown = not self.silent and _is_terminal(sys.stderr)
+        if shown:
+            _emit(sys.stderr, text)
+        try:
+            yield
+        finally:
+            if shown:  # blanks, twice as many for characters twice as wide
+                _emit(sys.stderr, "\r" + " " * (2 * len(text)) + "\r")
 
     @contextlib.contextmanager
     def _above_bar(self):
@@ -79,6 +100,15 @@ class Console:
         yield
         if self._bar is not None:
             self._bar.refresh()
+
+
+def duration(seconds: float) -> str:
+    """A time as a person says it: in seconds, minutes or hours."""
+    if seconds < 90:
+        return message("time.seconds", count=seconds)
+    if seconds < 90 * 60:
+        return message("time.minutes", count=seconds / 60)
+    return message("time.hours", count=seconds / 3600)
 
 
 def _is_terminal(stream) -> bool:

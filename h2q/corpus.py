@@ -117,6 +117,7 @@ class Corpus:
     heldout: ByteStream
     scan: Scan  # of the training text
     fingerprint: str  # SHA-256 of both, and of how they were split
+    heldout_scan: Scan | None = None  # of held-out text that lies in files of its own
 
 
 def open_corpus(
@@ -145,6 +146,7 @@ def open_corpus(
             (held if held_out else segments).append((index, start, length))
         segments.append((_MARKER, 0, 1))
     identity = [file.digest for file in found.files] + [str(split)]
+    evaluated = None
     if eval_path is not None:
         evaluated = scan(eval_path, cache_dir, encoding)
         _require_text(evaluated, eval_path)
@@ -161,7 +163,7 @@ def open_corpus(
     if not heldout.windows(context_length, context_length):
         raise CorpusError("corpus.short", path=eval_path or path, size=len(heldout), needed=2)
     fingerprint = hashlib.sha256("\n".join(identity).encode()).hexdigest()
-    return Corpus(train, heldout, found, fingerprint)
+    return Corpus(train, heldout, found, fingerprint, evaluated)
 
 
 def _require_text(found: Scan, path: Path) -> None:

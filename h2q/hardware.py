@@ -8,6 +8,11 @@ import torch
 
 from h2q.errors import SettingError
 
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None
+
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 _KEPT_BYTES = 2**31 - 1
 
@@ -53,6 +58,14 @@ def keep_freed_memory() -> None:
         if mallopt is not None:
             for parameter in (_M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD):
                 mallopt(parameter, _KEPT_BYTES)
+
+
+def peak_memory_bytes() -> int:
+    """The most memory that this process has held so far; 0 where the system does not tell."""
+    if resource is None:
+        return 0
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else 1024 * most
 
 
 def environment(device: torch.device, dtype: torch.dtype) -> dict:

@@ -56,6 +56,23 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "未知的设置 {name!r}，最接近的是 {nearest!r}。",
         "Unknown setting {name!r}; the nearest known one is {nearest!r}.",
     ),
+    "settings.toml": (
+        "{path} 不是有效的 TOML（{reason}）；请修正后再试。",
+        "{path} is no valid TOML ({reason}); mend it and try again.",
+    ),
+    "settings.unknown": (
+        "{path} 中的设置 {name} 不存在，最接近的是 {nearest}。",
+        "{path}: there is no setting {name}; the nearest one is {nearest}.",
+    ),
+    "settings.value": (
+        "{path} 中 {name} 的值 {value!r} 类型不对。",
+        "{path}: the value {value!r} of {name} is of the wrong type.",
+    ),
+    "extra.missing": (
+        '没有安装 {name}；请执行 pip install {name}（或安装附加项：pip install -c constraints.txt -e ".[{extra}]"）。',
+        "{name} is not installed; run pip install {name} (or install the extra: "
+        'pip install -c constraints.txt -e ".[{extra}]").',
+    ),
     "usage.epochs_or_minutes": (
         "--epochs 和 --max_minutes 只能给一个：按时间计划时，轮数由速度决定。",
         "Give --epochs or --max_minutes, not both: with a planned time the speed decides the "
@@ -204,11 +221,62 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "and train again.",
     ),
     "train.corpus": (
-        "📚 文本: {path} | {encodings} | 跳过 {skipped} | 训练 {train:,} 字节 | 评估 {heldout:,} 字节",
-        "📚 Text: {path} | {encodings} | skipped {skipped} | training {train:,} bytes | "
-        "held out {heldout:,} bytes",
+        "📚 文本: {path} | {encodings} | 训练 {train:,} 字节 | 评估 {heldout:,} 字节",
+        "📚 Text: {path} | {encodings} | training {train:,} bytes | held out {heldout:,} bytes",
+    ),
+    "train.skipped_count": ("跳过 {count}（{why}）", "skipped {count} ({why})"),
+    "train.text": (
+        "   文件 {files:,} | 字符 {characters:,} | 行 {lines:,}",
+        "   {files:,} files | {characters:,} characters | {lines:,} lines",
+    ),
+    "train.file": (
+        "   {encoding}  {name}（{size:,} 字节）",
+        "   {encoding}  {name} ({size:,} bytes)",
+    ),
+    "train.more_files": ("   … 还有 {count:,} 个", "   … and {count:,} more"),
+    "train.line": ("   ┊ {text}", "   ┊ {text}"),
+    "train.duplicates": (
+        "⚠️ 内容完全相同：{paths}；会重复训练，可删去多余的。",
+        "⚠️ The same text: {paths}; it is trained on each time, you may want to keep only one.",
+    ),
+    "train.heldout_is_trained": (
+        "⚠️ 评估文件 {path} 也在训练文本中：评估损失会偏低。",
+        "⚠️ The held-out file {path} is in the training text too: the held-out loss will be too low.",
     ),
     "train.skipped": ("⏭️ 跳过 {path}：{reason}", "⏭️ Skipped {path}: {reason}"),
+    "start.loading": ("⏳ 正在加载 PyTorch …", "⏳ Loading PyTorch …"),
+    "dry.sample_text": (
+        "📝 {path} 中没有文本；训练时会在那里创建示例文本，下面按示例文本估算。",
+        "📝 There is no text in {path}; training will create sample text there, on which the figures "
+        "below are based.",
+    ),
+    "dry.time": (
+        "⏳ 每步 {step:.2f} 秒（{speed:,.0f} 字节/秒） | 每轮约 {epoch} | 共约 {total}",
+        "⏳ {step:.2f} s a step ({speed:,.0f} bytes/s) | about {epoch} an epoch | {total} in all",
+    ),
+    "dry.time_planned": (
+        "⏳ 每步 {step:.2f} 秒（{speed:,.0f} 字节/秒） | 每轮约 {epoch} | {total}内约 {steps:,} 步",
+        "⏳ {step:.2f} s a step ({speed:,.0f} bytes/s) | about {epoch} an epoch | "
+        "about {steps:,} steps in {total}",
+    ),
+    "dry.memory": (
+        "🧮 内存: 实测峰值 {peak:.1f} GB | 检查点每个约 {checkpoint:.0f} MB，最多占用磁盘约 {disk:.0f} MB",
+        "🧮 Memory: {peak:.1f} GB at the most, measured | a checkpoint is about {checkpoint:.0f} MB, "
+        "all files at most about {disk:.0f} MB",
+    ),
+    "dry.disk": (
+        "🧮 检查点每个约 {checkpoint:.0f} MB，最多占用磁盘约 {disk:.0f} MB",
+        "🧮 A checkpoint is about {checkpoint:.0f} MB, all files at most about {disk:.0f} MB",
+    ),
+    "dry.timing": ("⏳ 正在试跑几步 …", "⏳ Timing a few steps …"),
+    "dry.done": (
+        "ℹ️ 这只是试算（--dry_run）：没有写入任何文件。",
+        "ℹ️ This was a trial (--dry_run): nothing was written.",
+    ),
+    "dry.resume": (
+        "--dry_run 和 --resume 只能给一个：试算从头训练的用时。",
+        "Give --dry_run or --resume, not both: the estimate is for training anew.",
+    ),
     "train.model": (
         "🧠 模型: {parameters:.2f}M 参数 | 每轮 {batches} 批 | 共 {steps} 步",
         "🧠 Model: {parameters:.2f}M parameters | {batches} batches an epoch | {steps} steps in all",
@@ -223,9 +291,21 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "📦 Checkpoints and log of the run before were moved to {path}.",
     ),
     "train.estimate": (
-        "⏳ 预计还需约 {minutes:.0f} 分钟（Ctrl-C 会保存后停止）",
-        "⏳ About {minutes:.0f} minutes to go (Ctrl-C saves and stops)",
+        "⏳ 每轮约 {epoch}，预计还需约 {total}（Ctrl-C 会保存后停止）",
+        "⏳ About {epoch} an epoch, {total} to go (Ctrl-C saves and stops)",
     ),
+    "train.quicker": (
+        "   想快些：--max_minutes 30 --preset fast 按时间训练，或 --preset tiny 用小模型",
+        "   Quicker: --max_minutes 30 --preset fast plans the time; --preset tiny is a small model",
+    ),
+    "progress.bar": (
+        "已用 {elapsed} · 剩余 {remaining}",
+        "{elapsed} gone · {remaining} left",
+    ),
+    "progress.speed": ("{speed:,.0f} 字节/秒", "{speed:,.0f} bytes/s"),
+    "time.seconds": ("{count:.0f} 秒", "{count:.0f} s"),
+    "time.minutes": ("{count:.0f} 分钟", "{count:.0f} min"),
+    "time.hours": ("{count:.1f} 小时", "{count:.1f} h"),
     "train.epoch": (
         "\n📅 Epoch {epoch}/{epochs}\n----------------------------------------",
         "\n📅 Epoch {epoch}/{epochs}\n----------------------------------------",
@@ -249,6 +329,15 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "speed: {tokens_per_second:,.0f} bytes/s",
     ),
     "train.sample": ("   样本: {text}", "   sample: {text}"),
+    "train.saved": ("   已保存: {path}", "   saved: {path}"),
+    "train.saved_best": (
+        "   已保存: {path}（目前最好）",
+        "   saved: {path} (the best so far)",
+    ),
+    "train.stopped_early": (
+        "\n🛑 评估损失已连续 {epochs} 轮没有下降，提前结束。",
+        "\n🛑 The held-out loss has not fallen for {epochs} epochs; the run ends early.",
+    ),
     "train.best": (
         "🏅 第 {epoch} 轮的评估损失最低，模型取自该轮。",
         "🏅 Epoch {epoch} had the lowest held-out loss; the model is taken from it.",
@@ -258,6 +347,11 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "🎯 最终困惑度: {perplexity:.2f}",
         "\n🎉 Training finished!\n⏱️ Total time: {seconds:.2f} s\n📉 Final loss: {loss:.4f}\n"
         "🎯 Final perplexity: {perplexity:.2f}",
+    ),
+    "train.gain": (
+        "   训练损失: 开始 {start:.4f} → 最后一轮 {end:.4f} | 评估损失: 第一轮 {first:.4f} → 最低 {best:.4f}",
+        "   training loss: {start:.4f} at first → {end:.4f} in the last epoch | "
+        "held-out loss: {first:.4f} after the first epoch → {best:.4f} at best",
     ),
     "train.files": (
         "💾 模型: {model}\n   检查点: {checkpoints}\n   日志: {log}",
@@ -298,6 +392,11 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "resume.finished": (
         "ℹ️ 这次训练已完成全部 {epochs} 轮；用更大的 --epochs 或 --max_minutes 可继续训练。",
         "ℹ️ This run has done all its {epochs} epochs; a larger --epochs or --max_minutes goes on.",
+    ),
+    "resume.stopped_early": (
+        "ℹ️ 这次训练因评估损失连续 {epochs} 轮没有下降而提前结束；用更大的 --patience 可继续训练。",
+        "ℹ️ This run ended early, after {epochs} epochs without a lower held-out loss; a larger "
+        "--patience goes on.",
     ),
     "resume.damaged": (
         "⚠️ 检查点 {path} 已损坏，改用更早的检查点。",
@@ -477,6 +576,22 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "help.preset": (
         "预设：readme（README 的 8M 模型，默认）或 tiny（约 1M 参数，先试试看）",
         "readme (the README's 8M model, default) or tiny (about 1M parameters, for a first try)",
+    ),
+    "help.config": (
+        "从 TOML 文件读取设置；命令行上给出的参数优先",
+        "read settings from a TOML file; what is given on the command line wins",
+    ),
+    "help.patience": (
+        "评估损失连续多少轮没有下降就提前结束（默认：0，不提前）",
+        "end early after this many epochs without a lower held-out loss (default: 0, never)",
+    ),
+    "help.dry_run": (
+        "试算：找到的数据、参数、内存、预计时间；不写入任何文件",
+        "a trial: data found, parameters, memory, estimated time; writes nothing",
+    ),
+    "help.quiet": (
+        "只显示警告和错误",
+        "show warnings and errors only",
     ),
     "help.lr": (
         "学习率峰值（默认：由预设决定，readme 为 1e-4）",

@@ -32,6 +32,8 @@ class Position:
     seconds: float = 0.0  # all sessions together
     step_seconds: list[float] = field(default_factory=list)  # of the last steps of planned time
     epoch_seconds: float = 0.0
+    first_loss: float | None = None  # nats per byte, of the very first batch
+    curve: list[dict] = field(default_factory=list)  # points of this epoch so far
     log: list[dict] = field(default_factory=list)  # one object an epoch
 
     @property

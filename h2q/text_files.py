@@ -31,6 +31,8 @@ class TextFile:
     stored: Path  # where its UTF-8 bytes are: the same file, or its transcoded copy
     offset: int  # bytes before the text (a byte-order mark)
     size: int  # bytes of UTF-8
+    characters: int
+    lines: int  # line ends
     encoding: str
     modified_ns: int  # of ``stored``
     digest: str  # SHA-256 over the digests of its blocks
@@ -41,6 +43,7 @@ class TextFile:
 class Scan:
     """What was found below a path: files of text, and what was skipped and why."""
 
+    path: Path
     files: list[TextFile] = field(default_factory=list)
     skipped: list[tuple[Path, str]] = field(default_factory=list)  # path, key of the reason
 
@@ -89,7 +92,7 @@ def scan(path: Path, cache_dir: Path, encoding: str | None = None) -> Scan:
     ``encoding`` forces one for all files. What is no text is listed as skipped. Raises
     ``CorpusError`` when a forced encoding does not fit.
     """
-    result = Scan()
+    result = Scan(Path(path))
     for file in find_text_files(path):
         try:
             status = file.stat()
@@ -147,18 +150,19 @@ def _as_utf8(file: Path, stored: Path, encoding: str, offset: int = 0) -> TextFi
     decoder = codecs.getincrementaldecoder("utf-8")("strict")
     digests = bytearray()
     whole = hashlib.sha256()
-    size = 0
+    size = characters = lines = 0
     with open(stored, "rb") as stream:
         modified_ns = os.fstat(stream.fileno()).st_mtime_ns
         stream.seek(offset)
         while chunk := stream.read(encodings.CHUNK_BYTES):
             try:
-                decoder.decode(chunk)
+                characters += len(decoder.decode(chunk))
             except UnicodeDecodeError:
                 return None
             if b"\0" in chunk or (size == 0 and offset == 0 and chunk.startswith(codecs.BOM_UTF8)):
                 return None
             size += len(chunk)
+            lines += chunk.count(b"\n")
             for digest in block_digests(chunk, BLOCK_BYTES):
                 whole.update(digest)
                 digests += digest[:8]
@@ -167,7 +171,18 @@ def _as_utf8(file: Path, stored: Path, encoding: str, offset: int = 0) -> TextFi
     except UnicodeDecodeError:
         return None
     blocks = np.frombuffer(bytes(digests), dtype=">u8")
-    return TextFile(file, stored, offset, size, encoding, modified_ns, whole.hexdigest(), blocks)
+    return TextFile(
+        file,
+        stored,
+        offset,
+        size,
+        characters,
+        lines,
+        encoding,
+        modified_ns,
+        whole.hexdigest(),
+        blocks,
+    )
 
 
 def block_digests(data: bytes, block_bytes: int) -> Iterator[bytes]:

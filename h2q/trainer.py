@@ -6,6 +6,7 @@ ends bit for bit like one that was not (on the same machine, PyTorch and number 
 """
 
 import contextlib
+import itertools
 import math
 import statistics
 import time
@@ -26,7 +27,7 @@ from h2q.config import (
     SamplingConfig,
     TrainingConfig,
 )
-from h2q.console import Console
+from h2q.console import Console, duration
 from h2q.corpus import Corpus, batches_per_epoch, epoch_batches
 from h2q.errors import Interrupted, ModelFileError, SettingError, TrainingDiverged
 from h2q.evaluation import evaluate, perplexity
@@ -34,6 +35,7 @@ from h2q.files import link_or_copy, require_writable, write_json
 from h2q.generation import generate
 from h2q.hardware import computing_in, environment, keep_freed_memory
 from h2q.interrupts import stop_requests
+from h2q.messages import message
 from h2q.model import Transformer
 from h2q.model_file import build_model, load_model, save_model
 from h2q.optim import Optimizers, rate_share
@@ -42,12 +44,14 @@ from h2q.tokenizer import PAD, decode
 
 _LINES_PER_EPOCH = 10
 _LEAST_BATCHES_A_LINE = 10
-_ESTIMATE_AFTER_STEPS = 5
+_POINTS_PER_EPOCH = 20  # of the curve in the log
+_ESTIMATE_AFTER_STEPS = 4  # the first of which is slow and not counted
+_LONG_SECONDS = 1800  # from which on quicker ways are offered
 _PACE_STEPS = 25  # whose median is the pace; the first few are slow
 _FEWEST_PACE_STEPS = 4
 _SAMPLE = SamplingConfig(max_length=120)
 # What may differ between a run and its resumption: how long it lasts, and how often it saves.
-_FREE_ON_RESUME = {"epochs", "max_minutes", "save_interval_seconds"}
+_FREE_ON_RESUME = {"epochs", "max_minutes", "patience", "save_interval_seconds"}
 
 
 class LocalModelTrainer:
@@ -65,11 +69,13 @@ class LocalModelTrainer:
         console: Console | None = None,
         initial: Transformer | None = None,
         resume_from: SavedRun | None = None,
+        curves=None,
     ):
         """Prepares a run in ``output_dir``; nothing is written yet.
 
         ``initial`` gives the first weights instead of random ones. ``dtype`` is that of the
-        computation; weights and optimizer stay float32. Raises ``SettingError`` when the
+        computation; weights and optimizer stay float32. ``curves`` (``TensorBoardCurves``) is told
+        of every step and epoch. Raises ``SettingError`` when the
         settings or the text are not those of ``resume_from``.
         """
         self.corpus = corpus
@@ -82,6 +88,8 @@ class LocalModelTrainer:
         self.batches_per_epoch = batches_per_epoch(
             corpus.train, model_config.context_length, training_config.batch_size
         )
+        self._curves = curves
+        self._timed_seconds = []  # of the first steps of this session
         self._resumed = resume_from is not None
         if resume_from is not None:
             self._require_same_run(resume_from, model_config)
@@ -107,9 +115,19 @@ class LocalModelTrainer:
 
     @property
     def finished(self) -> bool:
+        if self.stopped_early:
+            return True
         if self.config.max_minutes:
             return self.position.progress >= 1.0
         return self.position.epoch >= self.config.epochs
+
+    @property
+    def stopped_early(self) -> bool:
+        """Whether the last ``patience`` epochs brought no lower held-out loss."""
+        best = self.position.best
+        if not self.config.patience or best is None:
+            return False
+        return self.position.epoch - best["epoch"] >= self.config.patience
 
     def train(self) -> Transformer:
         """Trains to the last epoch, saves the model and returns it, in evaluation mode.
@@ -118,7 +136,7 @@ class LocalModelTrainer:
         when asked to stop by a signal (everything is saved then), ``TrainingDiverged`` before a
         loss or gradient that is not finite could reach the weights, ``SaveFailed``.
         """
-        self._announce()
+        self.announce()
         for path in (TRAINING_LOG, Path(CHECKPOINT_DIR) / "step", MODEL_PATH):
             require_writable((self.output_dir / path).parent)
         if not self._resumed and self.checkpoints.steps():
@@ -131,15 +149,43 @@ class LocalModelTrainer:
                 path = self._finish_epoch()
                 if stop() and not self.finished:
                     raise Interrupted("train.interrupted", step=self.position.step, path=path)
+        if self.stopped_early:
+            self.console.say("train.stopped_early", epochs=self.config.patience)
         self._deliver(self.output_dir / MODEL_PATH)
-        last = self.position.log[-1]
+        first, last = self.position.log[0], self.position.log[-1]
         self.console.say(
             "train.done",
             seconds=self.position.seconds,
             loss=last["train_loss"],
             perplexity=last["train_perplexity"],
         )
+        self.console.say(
+            "train.gain",
+            start=self.position.first_loss or first["train_loss"],
+            end=last["train_loss"],
+            first=first["eval_loss"],
+            best=self.position.best["eval_loss"],
+        )
         return self.model.eval()
+
+    def time_steps(self, count: int) -> float:
+        """Seconds that a step takes: the median of ``count`` of them, after a first one.
+
+        For a run that is not made: it changes the weights, and writes nothing.
+        """
+        batches = epoch_batches(
+            self.corpus.train,
+            self.model.config.context_length,
+            self.config.batch_size,
+            self.config.seed,
+            0,
+        )
+        seconds = []
+        for inputs, targets in itertools.islice(itertools.cycle(batches), count + 1):
+            started = time.monotonic()
+            self.train_step(inputs.to(self.device), targets.to(self.device))
+            seconds.append(time.monotonic() - started)
+        return statistics.median(seconds[1:])
 
     def _train_epoch(self, stop, advance) -> None:
         """Trains to the end of the epoch, or of the planned time."""
@@ -147,7 +193,7 @@ class LocalModelTrainer:
         key = "train.epoch_by_time" if self.config.max_minutes else "train.epoch"
         self.console.say(key, epoch=position.epoch + 1, epochs=self.config.epochs)
         line_every = max(_LEAST_BATCHES_A_LINE, self.batches_per_epoch // _LINES_PER_EPOCH)
-        first_step = position.step
+        point_every = max(_LEAST_BATCHES_A_LINE, self.batches_per_epoch // _POINTS_PER_EPOCH)
         saved = position.seconds
         batches = epoch_batches(
             self.corpus.train,
@@ -159,6 +205,8 @@ class LocalModelTrainer:
         )
         for inputs, targets in batches:
             loss = self.train_step(inputs.to(self.device), targets.to(self.device))
+            if position.first_loss is None:
+                position.first_loss = loss
             if position.batch % line_every == 0:
                 self.console.say(
                     "train.batch",
@@ -172,16 +220,19 @@ class LocalModelTrainer:
             position.epoch_seconds += seconds
             if self.config.max_minutes:
                 self._plan_by_time(seconds)
+            if position.batch % point_every == 0:
+                self._add_point(loss)
+            if self._curves is not None:
+                self._curves.step(position.step, loss, self.optimizers.lr)
             advance(position)
-            if position.step - first_step == _ESTIMATE_AFTER_STEPS and position.epoch == 0:
-                self._estimate()
+            self._estimate(seconds)
             if stop():
                 path = self._save()
                 raise Interrupted("train.interrupted", step=position.step, path=path)
             if self.config.max_minutes and self.finished:
                 break
             if position.seconds - saved >= self.config.save_interval_seconds:
-                self._save()
+                self._say_saved(self._save())
                 self._show_sample()
                 self._tick()
                 saved = position.seconds
@@ -283,21 +334,27 @@ class LocalModelTrainer:
             "eval_bits_per_byte": result.bits_per_byte,
             "eval_bytes": result.predicted_bytes,
             "learning_rate": self.optimizers.lr,
-            "tokens_per_second": position.loss_bytes / max(position.epoch_seconds, 1e-9),
+            "tokens_per_second": self._speed(),
             "seconds": position.seconds,
+            "curve": position.curve,
         }
         self.console.say("train.evaluation", loss=result.loss, perplexity=result.perplexity)
         self.console.say("train.epoch_detail", **entry)
         self._show_sample()
+        if self._curves is not None:
+            self._curves.epoch(entry)
         position.log.append(entry)
         position.epoch += 1
         position.batch = 0
         position.loss_sum, position.loss_bytes, position.epoch_seconds = 0.0, 0, 0.0
+        position.curve = []
         self._tick()
         # The log first: a kill between the two repeats the epoch and writes the same log again.
         write_json(self.output_dir / TRAINING_LOG, position.log)
         best = best_before is None or entry["eval_loss"] < best_before["eval_loss"]
-        return self._save(best=best)
+        path = self._save(best)
+        self._say_saved(path, best)
+        return path
 
     def _deliver(self, path: Path) -> None:
         """Saves the best epoch's weights as the trained model; an older model stays beside it."""
@@ -326,10 +383,17 @@ class LocalModelTrainer:
             link_or_copy(path, path.with_suffix(".previous.pt"))
         save_model(path, self.model, provenance)
 
-    def _save(self, best: bool = False) -> Path:
+    def checkpoint_bytes(self) -> int:
+        """What a checkpoint takes on disk, nearly; the optimizer's share is there after a step."""
+        return sum(tensor.nbytes for tensor in self._tensors().values())
+
+    def _tensors(self) -> dict[str, Tensor]:
         tensors = {WEIGHTS + name: tensor for name, tensor in self.model.state_dict().items()}
         for name, value in self.optimizers.state().items():
             tensors[OPTIMIZER + name] = value
+        return tensors
+
+    def _save(self, best: bool = False) -> Path:
         metadata = {
             "kind": KIND,
             "model": vars(self.model.config),
@@ -338,7 +402,7 @@ class LocalModelTrainer:
             "environment": environment(self.device, self.dtype),
             "position": asdict(self.position),
         }
-        return self.checkpoints.save(self.position.step, tensors, metadata, best=best)
+        return self.checkpoints.save(self.position.step, self._tensors(), metadata, best=best)
 
     def _restore(self, run: SavedRun) -> None:
         try:
@@ -368,7 +432,8 @@ class LocalModelTrainer:
                     "resume.not_exact", name=name, saved=run.environment.get(name), value=value
                 )
 
-    def _announce(self) -> None:
+    def announce(self) -> None:
+        """Says what is trained, how long, and from where on."""
         position, limit = self.position, self.config.max_minutes
         self.console.say(
             "train.model_by_time" if limit else "train.model",
@@ -377,7 +442,9 @@ class LocalModelTrainer:
             steps=self.total_steps,
             minutes=limit,
         )
-        if self.finished:
+        if self.stopped_early:
+            self.console.say("resume.stopped_early", epochs=self.config.patience)
+        elif self.finished:
             self.console.say("resume.finished", epochs=position.epoch)
         elif self._resumed:
             self.console.say("resume.from", epoch=position.epoch + 1, batch=position.batch)
@@ -392,17 +459,40 @@ class LocalModelTrainer:
             return min(total, int(position.seconds)) if by_time else position.step
 
         with self.console.progress(total, done(self.position)) as show:
-            yield lambda position: show(done(position))
 
-    def _estimate(self) -> None:
-        """Says once how long the run will take, from the steps timed so far."""
-        if self.config.max_minutes:
+            def advance(position: Position) -> None:
+                show(done(position), message("progress.speed", speed=self._speed()))
+
+            yield advance
+
+    def _speed(self) -> float:
+        """Bytes trained on a second, in this epoch."""
+        return self.position.loss_bytes / max(self.position.epoch_seconds, 1e-9)
+
+    def _add_point(self, loss: float) -> None:
+        """Remembers for the log how far the run is; ``seconds`` depend on the machine."""
+        point = {"step": self.position.step, "loss": loss, "learning_rate": self.optimizers.lr}
+        point["seconds"], point["tokens_per_second"] = self.position.seconds, self._speed()
+        self.position.curve.append(point)
+
+    def _estimate(self, seconds: float) -> None:
+        """Says once a session how long it will take, from the first steps timed."""
+        timed = self._timed_seconds
+        if self.config.max_minutes or len(timed) >= _ESTIMATE_AFTER_STEPS:
             return
-        remaining = (self.total_steps - self.position.step) * (
-            self.position.seconds / self.position.step
-        )
+        timed.append(seconds)
+        if len(timed) < _ESTIMATE_AFTER_STEPS:
+            return
+        pace = statistics.median(timed[1:])
+        remaining = (self.total_steps - self.position.step) * pace
         if remaining >= 60:
-            self.console.say("train.estimate", minutes=remaining / 60)
+            epoch = duration(self.batches_per_epoch * pace)
+            self.console.say("train.estimate", epoch=epoch, total=duration(remaining))
+        if remaining >= _LONG_SECONDS:
+            self.console.say("train.quicker")
+
+    def _say_saved(self, path: Path, best: bool = False) -> None:
+        self.console.say("train.saved_best" if best else "train.saved", path=path)
 
     def _show_sample(self) -> None:
         self.model.eval()

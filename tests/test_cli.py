@@ -219,6 +219,57 @@ def test_a_damaged_log_is_named_and_the_demo_goes_on(tmp_path, tiny_model_config
         assert len(result.stderr.strip().splitlines()) == 1
 
 
+def test_dry_run_measures_and_writes_nothing(tmp_path):
+    """Not even sample text, transcoded text or the lock."""
+    (tmp_path / "t").mkdir()
+    novel = make_text(20_000) + "今天天气很好，我们去公园散步，看到许多美丽的花。" * 20
+    (tmp_path / "t" / "a.txt").write_bytes(novel.encode("gb18030"))
+    before = files_below(tmp_path)
+    result = train(
+        *("--dry_run", "--preset", "tiny", "--data_dir", "t", "--output_dir", "new", "--epochs", 3),
+        cwd=tmp_path,
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stderr == ""
+    assert files_below(tmp_path) == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["t"]
+    assert "GB18030 1" in result.stdout
+    assert "M 参数 | 每轮 5 批 | 共 15 步" in result.stdout
+    [(step, speed)] = re.findall(r"每步 (\d+\.\d\d) 秒（([\d,]+) 字节/秒）", result.stdout)
+    assert float(step) * int(speed.replace(",", "")) == pytest.approx(4096, rel=0.3)
+    assert re.search(r"实测峰值 0\.\d GB | 检查点每个约 13 MB，最多占用磁盘约 58 MB", result.stdout)
+    assert "没有写入任何文件" in result.stdout
+
+
+def test_dry_run_of_a_first_run_and_of_evolution(tmp_path):
+    """Where there is no text, what the sample text would cost; with a model, what evolves."""
+    planned = ["--dry_run", "--preset", "tiny", "--max_minutes", 5]
+    result = train(*planned, cwd=tmp_path)
+    assert "训练时会在那里创建示例文本" in result.stdout
+    assert "UTF-8  sample_en.txt" in result.stdout
+    assert re.search(r"5 分钟内约 [\d,]+ 步", result.stdout)
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "t.txt").write_text(make_text(3000), encoding="utf-8")
+    save_model(tmp_path / MODEL_PATH, Transformer(ModelConfig()).initialize(0), {})
+    before = files_below(tmp_path)
+    result = train("--mode", "evolve", "--dry_run", "--data_dir", "t.txt", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert "📖 知识库" in result.stdout
+    assert "每步" not in result.stdout
+    assert files_below(tmp_path) == before
+
+
+def test_quiet_shows_warnings_only(tmp_path):
+    (tmp_path / "t").mkdir()
+    (tmp_path / "t" / "a.txt").write_text(make_text(3000), encoding="utf-8")
+    (tmp_path / "t" / "nothing.txt").touch()
+    result = train("--quiet", "--preset", "tiny", "--epochs", 1, "--data_dir", "t", cwd=tmp_path)
+    assert result.returncode == 0
+    assert result.stdout == ""
+    assert result.stderr == "⏭️ 跳过 nothing.txt：空文件\n"
+    assert (tmp_path / MODEL_PATH).exists()
+
+
 def test_first_run_without_any_text(tmp_path):
     """README 准备训练数据: sample text is created in data/training_data, and the run says so.
 
@@ -336,6 +387,9 @@ def files_below(directory):
         (["--lr", "nan"], ["lr", "nan"]),
         (["--batch_size", "0"], ["batch_size"]),
         (["--seed", "-5"], ["seed", "-5"]),
+        (["--patience", "-1"], ["patience", "-1"]),
+        (["--dry_run", "--resume"], ["--dry_run", "--resume"]),
+        (["--dry_run", "--data_dir", "short.txt"], ["short.txt", "300"]),
         (["--device", "tpu"], ["tpu"]),
         (["--dtype", "int8"], ["int8"]),
         (["--lang", "fr"], ["fr", "zh"]),

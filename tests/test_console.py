@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from h2q.console import Console, prepare_streams, printable
+from h2q.console import Console, duration, prepare_streams, printable
 
 MARKS = "\u061c\u200e\u200f\ufeff"  # invisible, and two of them turn the direction of text
 BIDIRECTIONAL = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
@@ -193,6 +193,43 @@ def test_bar_on_a_terminal_begins_where_the_work_does_and_goes_when_it_ends(monk
         show(10)
     assert terminal.getvalue().endswith("\r")
     assert capsys.readouterr().out == ""
+
+
+def test_bar_fits_the_terminal_and_shows_the_time_left(monkeypatch):
+    """A Chinese character is two columns wide."""
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("COLUMNS", "70")
+    console = Console()
+    with console.progress(10) as show:
+        show(5, "1,300 字节/秒")
+        console._bar.refresh()
+        shown = terminal.getvalue().rpartition("\r")[2].rstrip()
+    wide = sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in shown)
+    assert wide <= 70
+    assert re.search(r"50% .* 5/10 \| 已用 [\d:]+ · 剩余 [\d:?]+, 1,300 字节/秒", shown)
+
+
+def test_a_passing_notice_leaves_nothing(monkeypatch, capsys):
+    console = Console()
+    with console.passing("start.loading"):
+        pass
+    assert capsys.readouterr() == ("", "")
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    with console.passing("start.loading"):
+        assert "PyTorch" in terminal.getvalue()
+    _, blanks, rest = terminal.getvalue().split("\r")
+    assert blanks.isspace() and rest == ""
+    assert len(blanks) >= 2 * len("⏳ 正在加载 PyTorch …")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(0, "0 秒"), (89, "89 秒"), (95, "2 分钟"), (5300, "88 分钟"), (9000, "2.5 小时")],
+)
+def test_duration(seconds, said):
+    assert duration(seconds) == said
 
 
 @pytest.mark.parametrize("act", ["say", "warn"])

@@ -8,14 +8,19 @@ import pytest
 from conftest import REPOSITORY, run_python
 
 ROWS = """
-messages errors config files tokenizer offline console interrupts
+messages errors config settings_file files tokenizer offline console interrupts
 encodings text_files corpus hardware attention fused model muon optim checkpoint model_file saved_run
 generation evaluation trainer inference knowledge evolution
-chat commands cli
+chat text_report commands cli
 """
 FOUNDATION, *_ = (row.split() for row in ROWS.strip().splitlines())
 ORDER = ROWS.split()
 DEPENDENCIES = {"torch", "numpy", "tqdm"}
+EXTRAS = {  # of pyproject.toml: what they bring, and the one module that uses it
+    "settings_file": {"tomli"},
+    "report": {"matplotlib"},
+    "export": {"safetensors"},
+}
 TREES = {
     path.stem: ast.parse(path.read_text(encoding="utf-8"))
     for path in sorted((REPOSITORY / "h2q").glob("*.py"))
@@ -65,7 +70,19 @@ def test_the_package_itself_imports_none_of_its_modules():
 def test_a_module_imports_nothing_but_the_three_dependencies(module):
     others = {name.split(".")[0] for name in imports(module)} - {"h2q"}
     foreign = others - set(sys.stdlib_module_names)
-    assert foreign <= ({"tqdm"} if module in FOUNDATION else DEPENDENCIES)
+    allowed = {"tqdm"} if module in FOUNDATION else DEPENDENCIES
+    assert foreign <= allowed | EXTRAS.get(module, set())
+
+
+def test_extras_are_imported_only_when_they_are_used():
+    """Within functions, so that nothing needs them that does not use them."""
+    for module, names in EXTRAS.items():
+        at_import = {
+            ast.unparse(node)
+            for node in TREES[module].body
+            if isinstance(node, (ast.Import, ast.ImportFrom))
+        }
+        assert not any(name in line for name in names for line in at_import)
 
 
 @pytest.mark.parametrize("module", TREES)

@@ -33,6 +33,9 @@ def final_state(output: Path):
     for entry in [*log, metadata["position"]]:
         for name in WALL_CLOCK & entry.keys():
             del entry[name]
+    for point in (point for entry in log for point in entry["curve"]):
+        for name in WALL_CLOCK:
+            del point[name]
     position = {k: v for k, v in metadata["position"].items() if k != "log"}
     return tensors, position, log, checkpoint.load(output / MODEL_PATH)[0]
 

@@ -137,19 +137,110 @@ def test_log_is_there_after_every_epoch(make_trainer, tmp_path):
     assert lengths == [1, 2]
 
 
-def test_delivered_model_is_the_best_epoch(make_trainer, tmp_path):
-    """Whatever ruins the model after the first epoch, the first one's weights are delivered."""
-    trainer = make_trainer(replace(CONFIG, epochs=3, lr=3e-3))
+def ruined_after(trainer, epochs):
+    """Makes the held-out loss rise after that many epochs."""
     step = trainer.train_step
 
     def ruin(inputs, targets):
         loss = step(inputs, targets)
-        if trainer.position.epoch >= 1:
+        if trainer.position.epoch >= epochs:
             with torch.no_grad():
                 trainer.model.output.weight.mul_(1.3)
         return loss
 
     trainer.train_step = ruin
+    return trainer
+
+
+def test_a_run_without_gain_ends_early(make_trainer, tmp_path, capsys):
+    """Two epochs without a lower held-out loss are the patience; a larger one goes on."""
+    config = replace(CONFIG, epochs=9, lr=3e-3, patience=2)
+    trainer = ruined_after(make_trainer(config, console=Console()), 3)
+    trainer.train()
+    assert trainer.position.best["epoch"] == 3
+    assert trainer.position.epoch == 5
+    assert "连续 2 轮没有下降，提前结束" in capsys.readouterr().out
+    _, provenance = load_model(tmp_path / "out" / MODEL_PATH)
+    assert provenance["epoch"] == 3
+    again = resume(make_trainer, tmp_path, config, console=Console())
+    again.train()
+    assert again.position.epoch == 5
+    assert "更大的 --patience" in capsys.readouterr().out
+    patient = resume(make_trainer, tmp_path, replace(config, patience=6))
+    assert not patient.finished
+
+
+def test_no_early_end_while_the_loss_falls(make_trainer):
+    trainer = make_trainer(replace(CONFIG, epochs=4, lr=3e-3, patience=1))
+    trainer.train()
+    assert trainer.position.epoch == 4
+
+
+def test_what_is_said_of_a_run(make_trainer, capsys):
+    """Each save with its file, the best marked; the loss before and after."""
+    trainer = make_trainer(replace(CONFIG, epochs=2, lr=3e-3), console=Console())
+    trainer.train()
+    said = capsys.readouterr().out
+    saved = [line for line in said.splitlines() if line.startswith("   已保存")]
+    half = trainer.total_steps // 2
+    assert [line.split("/")[-1] for line in saved] == [
+        f"step_{step:09d}.pt（目前最好）" for step in (half, 2 * half)
+    ]
+    log = trainer.position.log
+    first, last = log[0]["eval_loss"], log[1]["eval_loss"]
+    assert 5.3 < trainer.position.first_loss < 5.8
+    assert f"开始 {trainer.position.first_loss:.4f} → 最后一轮 {log[1]['train_loss']:.4f}" in said
+    assert f"第一轮 {first:.4f} → 最低 {last:.4f}" in said
+
+
+def test_the_log_holds_points_of_a_long_epoch(make_trainer, tmp_path):
+    trainer = make_trainer(replace(CONFIG, epochs=2, batch_size=1))
+    losses = recorded_losses(trainer)
+    log = json.loads((tmp_path / "out" / TRAINING_LOG).read_text())
+    batches = trainer.batches_per_epoch
+    for entry in log:
+        points = entry["curve"]
+        assert [point["step"] - (entry["step"] - batches) for point in points] == list(
+            range(10, batches + 1, 10)
+        )
+        assert [point["loss"] for point in points] == [losses[p["step"] - 1] for p in points]
+        seconds = [point["seconds"] for point in points]
+        assert seconds == sorted(seconds)
+        assert all(point["tokens_per_second"] > 0 for point in points)
+
+
+def estimates(make_trainer, monkeypatch, capsys, step_seconds, **settings):
+    trainer = make_trainer(replace(CONFIG, **settings), console=Console())
+    Clock(monkeypatch, trainer, step_seconds)
+    trainer.train()
+    return [line for line in capsys.readouterr().out.splitlines() if "⏳" in line or "想快" in line]
+
+
+def test_cost_is_said_after_a_timed_warm_up(make_trainer, monkeypatch, capsys):
+    """The slow first step does not count; where it will be long, quicker ways are offered."""
+    batches = make_trainer().batches_per_epoch
+    steps = [500.0, *[60.0] * 3 * batches]
+    said = estimates(make_trainer, monkeypatch, capsys, steps, epochs=3)
+    hours = f"{batches / 60:.1f} 小时" if batches >= 90 else f"{batches} 分钟"
+    assert said[0].startswith(f"⏳ 每轮约 {hours}，预计还需约 ")
+    assert said[0].split("约 ")[2].startswith(f"{(3 * batches - 4) * 60 / 60:.0f} 分钟")
+    assert "--max_minutes" in said[1] and "--preset tiny" in said[1]
+    assert len(said) == 2
+    assert estimates(make_trainer, monkeypatch, capsys, [0.1] * 999, epochs=3) == []
+
+
+def test_timed_steps(make_trainer, monkeypatch, tmp_path):
+    trainer = make_trainer()
+    Clock(monkeypatch, trainer, [500.0, 1.0, 2.0, 3.0])
+    assert trainer.time_steps(3) == 2.0
+    weights = 4 * trainer.model.parameter_count()
+    assert trainer.checkpoint_bytes() == pytest.approx(3 * weights, rel=0.01)
+    assert not (tmp_path / "out").exists()
+
+
+def test_delivered_model_is_the_best_epoch(make_trainer, tmp_path):
+    """Whatever ruins the model after the first epoch, the first one's weights are delivered."""
+    trainer = ruined_after(make_trainer(replace(CONFIG, epochs=3, lr=3e-3)), 1)
     trainer.train()
     assert trainer.position.best["epoch"] == 1
     model, provenance = load_model(tmp_path / "out" / MODEL_PATH)
