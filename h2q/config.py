@@ -34,6 +34,8 @@ class _Checked:
 
     def __post_init__(self):
         for item in fields(self):
+            if not item.metadata:  # checked by its own class
+                continue
             value = getattr(self, item.name)
             numeric = (int, float) if item.type is float else (item.type,)
             if isinstance(value, bool) or not isinstance(value, numeric):
@@ -109,11 +111,26 @@ class TrainingConfig(_Checked):
 
 @dataclass(frozen=True)
 class SamplingConfig(_Checked):
-    """How a continuation is drawn from the model."""
+    """How a continuation is drawn from the model, and what ends it besides the model."""
 
     temperature: float = _setting(0.8, 0.0, 10.0)  # 0 is greedy
     max_length: int = _setting(200, 1, 2**40)  # bytes generated at the most
     seed: int = _setting(42, 0, SEED_MAX)
+    top_k: int = _setting(0, 0, 256)  # only the k most likely bytes; 0: all
+    top_p: float = _setting(1.0, 1e-6, 1.0)  # only the likeliest that make up this probability
+    min_p: float = _setting(0.0, 0.0, 1.0)  # only those at least this share of the likeliest
+    repetition_penalty: float = _setting(1.0, 0.1, 10.0)  # on the last 64 bytes; 1: none
+    loop_guard: int = _setting(0, 0, 1000)  # ends text that says one thing so often in a row; 0: no
+    stop: tuple = ()  # strings that end the text and are not part of it
+
+    def __post_init__(self):
+        super().__post_init__()
+        if not isinstance(self.stop, tuple) or not all(
+            isinstance(text, str) and text for text in self.stop
+        ):
+            raise SettingError("setting.stop", value=self.stop)
+        if self.loop_guard == 1:  # everything is said once
+            raise SettingError("setting.range", name="loop_guard", value=1, minimum=2, maximum=1000)
 
 
 @dataclass(frozen=True)

@@ -1,83 +1,262 @@
-"""From logits to bytes: sampling, and the loop that writes text without end.
+"""The loop that writes text without end: one stream or many, byte after byte.
 
 What comes out is always valid UTF-8: bytes that would break it are masked and the rest
-renormalised. Does not know of files or terminals.
+renormalised. Every stream draws from random numbers of its own, one for each byte it writes, and
+``Decoder`` computes each row as if alone: the text depends on model, prompt, and settings only.
+
+Drafts (speculative decoding, arXiv 2211.17192) are guesses of the next bytes that are read
+together with the last one. Each position is then sampled as it would have been without them, with
+the random number that belongs to it; guesses count as long as they are what was sampled. So not
+only the distribution stays the same, but the text. Does not know of files or terminals.
 """
 
 import functools
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from h2q.config import SamplingConfig
-from h2q.model import KeyValueCache, Transformer
-from h2q.tokenizer import END_OF_DOCUMENT, START, TRANSITIONS, VOCAB_SIZE, allowed_bytes
+from h2q.decoding import Decoder
+from h2q.drafts import ContextDrafter
+from h2q.endings import LoopGuard, StopStrings
+from h2q.model import Transformer
+from h2q.sampling import PENALTY_WINDOW, penalized, sampler
+from h2q.tokenizer import (
+    END_OF_DOCUMENT,
+    START,
+    TRANSITIONS,
+    VOCAB_SIZE,
+    allowed_bytes,
+    encode,
+)
 
+MOST_STREAMS = 64  # written at once
+_DRAFT_ROWS = 8  # read at a time, over all streams; beyond, drafts cost more than they save
 _CONTROLS = {*range(0x20), 0x7F} - set(b"\t\n\r")
 _CHARACTER_BYTES = 4  # the longest character of UTF-8
 
 
-@functools.cache
-def _mask(state: int, budget: int) -> Tensor:
-    """0 for tokens that may come next, -inf for the others; float32, shape (V,).
+@dataclass(frozen=True)
+class Generated:
+    """A continuation, why it ended (``end``, ``length``, ``stop`` or ``loop``), and its
+    information under the model in nats: unmasked, at temperature 1."""
 
-    The text may end between two characters only. Control characters but tab and line ends are
-    left out: they are no text, and a terminal would obey them.
-    """
-    mask = torch.full((VOCAB_SIZE,), -torch.inf)
+    text: bytes
+    reason: str
+    nats: float
+
+    @property
+    def bits_per_byte(self) -> float | None:
+        """None for an empty text."""
+        return self.nats / math.log(2) / len(self.text) if self.text else None
+
+
+@functools.cache
+def _mask(state: int, budget: int) -> np.ndarray:
+    mask = np.full(VOCAB_SIZE, -np.inf)
     mask[[byte for byte in allowed_bytes(state, budget) if byte not in _CONTROLS]] = 0.0
     if state == START:
         mask[END_OF_DOCUMENT] = 0.0
     return mask
 
 
-def next_token_mask(state: int, budget: int) -> Tensor:
-    """The mask for a UTF-8 ``state`` with ``budget`` bytes left to write."""
+def next_token_mask(state: int, budget: int) -> np.ndarray:
+    """0 for tokens that may come next, -inf for the others, (V,), for a UTF-8 ``state`` with
+    ``budget`` bytes left to write.
+
+    The text may end between two characters only. Control characters but tab and line ends are
+    left out: they are no text, and a terminal would obey them.
+    """
     return _mask(state, min(budget, _CHARACTER_BYTES))
 
 
-def sample(logits: Tensor, temperature: float, generator: torch.Generator) -> int:
-    """A token drawn from softmax(logits / temperature), shape (V,); the best one at 0."""
-    if temperature == 0:
-        return int(logits.argmax())
-    # The best logit becomes 0 first: divided by a tiny temperature it must not overflow.
-    probabilities = torch.softmax((logits - logits.max()).double() / temperature, dim=-1)
-    return int(torch.multinomial(probabilities, 1, generator=generator))
+class Stream:
+    """One continuation on its way. The prompt must end between two characters."""
 
+    def __init__(self, prompt: bytes, sampling: SamplingConfig, context_length: int):
+        self.sampling = sampling
+        self.reason: str | None = None
+        self.written = 0
+        self.nats = 0.0  # of the text let out so far
+        self._context_length = context_length
+        # A text begins behind the mark that ended the one before.
+        self._context = bytearray(prompt[-context_length:] or [END_OF_DOCUMENT])
+        self._unread = bytes(self._context)
+        self._draft = b""
+        self._state = START
+        self._uniform = np.random.Generator(np.random.PCG64(sampling.seed))
+        self._numbers = np.empty(0)
+        self._sample = sampler(sampling)
+        self._stop = StopStrings([encode(text) for text in sampling.stop])
+        self._held_nats: list[float] = []
+        self._loop = LoopGuard(sampling.loop_guard) if sampling.loop_guard else None
+        self._drafter = ContextDrafter()
 
-@torch.inference_mode()
-def generate(model: Transformer, prompt: bytes, sampling: SamplingConfig) -> Iterator[int]:
-    """Bytes that continue ``prompt``, at most ``sampling.max_length``, until the model ends it.
+    def to_read(self, decoder: Decoder, slot: int, draft_bytes: int) -> bytes:
+        """What the decoder must read next: bytes not read yet, and a draft of those to come.
 
-    The prompt must end between two characters. The model sees the last ``context_length`` bytes:
-    when they are full, the older half is dropped and the newer half read again, so a byte costs
-    the same however much was written, and memory stays as it is.
-    """
-    device = next(model.parameters()).device
-    context_length = model.config.context_length
-    # The seed draws from a generator of its own: training's random state is left alone.
-    generator = torch.Generator().manual_seed(sampling.seed)
-    # A text begins behind the mark that ended the one before.
-    context = bytearray(prompt[-context_length:] or [END_OF_DOCUMENT])
-    cache = KeyValueCache(model.config, device=device)
-    unread = context
-    state = START
-    for written in range(sampling.max_length):
-        if len(unread) > cache.free:
-            context = context[-max(1, context_length // 2) :]
-            cache.length = 0
-            unread = context
-        tokens = torch.tensor([list(unread)], device=device)
-        logits = model(tokens, cache)[0, -1].cpu()
-        token = sample(
-            logits + next_token_mask(state, sampling.max_length - written),
-            sampling.temperature,
-            generator,
-        )
+        Where the context is full its older half is dropped and the newer half read again, so a
+        byte costs the same however much was written, and memory stays as it is.
+        """
+        if len(self._unread) > decoder.free(slot):
+            self._context = self._context[-max(1, self._context_length // 2) :]
+            decoder.keep(slot, 0)
+            self._unread = bytes(self._context)
+        room = decoder.room(slot) - len(self._unread)  # a draft never costs another pass
+        limit = min(draft_bytes, room, self.sampling.max_length - self.written - 1)
+        self._draft = self._valid(self._drafter.draft(self._context, limit)) if limit > 0 else b""
+        return self._unread + self._draft
+
+    def take(self, logits: np.ndarray, decoder: Decoder, slot: int) -> bytes:
+        """Samples from ``logits`` (T, V) of what was read; returns the text that is certain."""
+        rows = logits[-1 - len(self._draft) :].astype(np.float64)
+        tokens = self._sample(self._masked(rows), self._draw(len(rows)))
+        best = rows.max(-1)
+        nats = np.log(np.exp(rows - best[:, None]).sum(-1)) + best
+        nats -= rows[np.arange(len(rows)), tokens]
+        agreed = 0
+        while agreed < len(self._draft) and tokens[agreed] == self._draft[agreed]:
+            agreed += 1
+        decoder.keep(slot, decoder.lengths[slot] - len(self._draft) + agreed)
+        text = b""
+        for token, cost in zip(tokens[: agreed + 1].tolist(), nats.tolist()):
+            text += self._add(token, cost)
+            if self.reason:
+                break
+        self._numbers = self._numbers[agreed + 1 :]
+        self._unread = bytes(self._context[-1:])
+        return text
+
+    def _add(self, token: int, nats: float) -> bytes:
         if token == END_OF_DOCUMENT:
+            return self._end("end")
+        self._context.append(token)
+        self._drafter.learn(self._context)
+        self._state = TRANSITIONS[self._state][token]
+        self.written += 1
+        self._held_nats.append(nats)
+        text, stopped = self._stop.add(token)
+        self.nats += sum(self._held_nats[: len(text)])
+        del self._held_nats[: len(text)]
+        if stopped:
+            self.reason = "stop"
+            return text
+        if self._loop and self._loop.add(token):
+            return text + self._end("loop")
+        if self.written == self.sampling.max_length:
+            return text + self._end("length")
+        return text
+
+    def _end(self, reason: str) -> bytes:
+        self.reason = reason
+        self.nats += sum(self._held_nats)
+        return self._stop.finish()
+
+    def _draw(self, count: int) -> np.ndarray:
+        """The random numbers of the next bytes, the same ones until a byte is written."""
+        if len(self._numbers) < count:
+            self._numbers = np.concatenate([self._numbers, self._uniform.random(64)])
+        return self._numbers[:count]
+
+    def _valid(self, draft: bytes) -> bytes:
+        """The part of ``draft`` that the mask lets through."""
+        state = self._state
+        for index, byte in enumerate(draft):
+            if next_token_mask(state, self.sampling.max_length - self.written - index)[byte] < 0:
+                return draft[:index]
+            if byte == END_OF_DOCUMENT:
+                return draft[:index]
+            state = TRANSITIONS[state][byte]
+        return draft
+
+    def _masked(self, rows: np.ndarray) -> np.ndarray:
+        """``rows`` (N, V) of logits, each with the penalty and the mask that its past asks for."""
+        state, masks = self._state, []
+        for index in range(len(rows)):
+            budget = self.sampling.max_length - self.written - index
+            masks.append(next_token_mask(state, budget))
+            if index < len(self._draft):
+                state = TRANSITIONS[state][self._draft[index]]
+        if self.sampling.repetition_penalty != 1.0:
+            text = bytes(self._context[-PENALTY_WINDOW:]) + self._draft
+            end = len(text) - len(self._draft)
+            seen = np.zeros(rows.shape, dtype=bool)
+            for index in range(len(rows)):
+                past = text[max(0, end + index - PENALTY_WINDOW) : end + index]
+                seen[index, list(past)] = True
+            rows = penalized(rows, seen, self.sampling.repetition_penalty)
+        return rows + masks
+
+
+def write(
+    decoder: Decoder, requests: Sequence[Callable[[], Stream]], draft: bool = True
+) -> Iterator[tuple[int, Stream, bytes]]:
+    """Works on all ``requests``, as many at once as the decoder has slots.
+
+    Yields (number of the request, stream, text newly certain) as it is written; a stream's last
+    one has its ``reason`` set.
+    """
+    waiting = iter(range(len(requests)))
+    active: dict[int, tuple[int, Stream]] = {}
+    while True:
+        for slot in range(len(decoder.lengths)):
+            if slot not in active and (number := next(waiting, None)) is not None:
+                active[slot] = number, requests[number]()
+                decoder.keep(slot, 0)
+        if not active:
             return
-        yield token
-        state = TRANSITIONS[state][token]
-        context.append(token)
-        unread = bytes([token])
+        draft_bytes = _DRAFT_ROWS // len(active) - 1 if draft else 0
+        slots = sorted(active)
+        logits = decoder.read(
+            [(slot, active[slot][1].to_read(decoder, slot, draft_bytes)) for slot in slots]
+        )
+        for slot, rows in zip(slots, logits):
+            number, stream = active[slot]
+            text = stream.take(rows, decoder, slot)
+            if stream.reason:
+                del active[slot]
+            if text or stream.reason:
+                yield number, stream, text
+
+
+def generate(
+    model: Transformer | Decoder, prompt: bytes, sampling: SamplingConfig, draft: bool = True
+) -> Iterator[int]:
+    """Bytes that continue ``prompt``, at most ``sampling.max_length``, until something ends it.
+
+    The prompt must end between two characters. The model sees the last ``context_length`` bytes,
+    and after that at least half as many. With ``draft`` the same text comes faster.
+    """
+    decoder = model if isinstance(model, Decoder) else Decoder(model)
+    request = functools.partial(Stream, prompt, sampling, decoder.capacity)
+    for _, _, text in write(decoder, [request], draft):
+        yield from text
+
+
+def generate_batch(
+    model: Transformer | Decoder,
+    prompts: Sequence[bytes],
+    sampling: Sequence[SamplingConfig],
+    draft: bool = True,
+) -> list[Generated]:
+    """A continuation of each prompt with its own settings, many at once.
+
+    Each is the one that ``generate`` would write. Prompts must end between two characters.
+    """
+    if isinstance(model, Decoder):
+        decoder = model
+    else:
+        decoder = Decoder(model, max(1, min(MOST_STREAMS, len(prompts))))
+    requests = [
+        functools.partial(Stream, prompt, settings, decoder.capacity)
+        for prompt, settings in zip(prompts, sampling, strict=True)
+    ]
+    texts = [bytearray() for _ in prompts]
+    done: list[Generated | None] = [None] * len(prompts)
+    for number, stream, text in write(decoder, requests, draft):
+        texts[number] += text
+        if stream.reason:
+            done[number] = Generated(bytes(texts[number]), stream.reason, stream.nats)
+    return done

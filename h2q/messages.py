@@ -52,6 +52,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "{name} 没有 {value!r} 这个选项，可选：{known}。",
         "{name}: there is no {value!r}; choose one of {known}.",
     ),
+    "setting.stop": (
+        "stop 的值 {value!r} 不对，应为若干非空字符串。",
+        "stop: {value!r} is not a tuple of strings that are not empty.",
+    ),
     "setting.unknown": (
         "未知的设置 {name!r}，最接近的是 {nearest!r}。",
         "Unknown setting {name!r}; the nearest known one is {nearest!r}.",
