@@ -194,12 +194,17 @@ def _train_or_evolve(arguments: argparse.Namespace, console: Console) -> None:
     preset = config.preset(arguments.preset or "readme")
     given = {name: getattr(arguments, name) for name in _TRAINING_FLAGS}
     given = {name: value for name, value in given.items() if value is not None}
+    evolving = {"cycles": arguments.cycles}
+    if arguments.mode == "evolve" and "max_minutes" in given:
+        evolving["max_minutes"] = given.pop("max_minutes")
+    if arguments.mode == "evolve" and "lr" in given:
+        evolving["lr"] = given["lr"]
     if "epochs" in given and given.get("max_minutes"):
         raise SettingError("usage.epochs_or_minutes")
     if "epochs" in given:
         given["max_minutes"] = 0.0
     replace(preset.training, **given)  # checks the values before anything is loaded or written
-    evolution = EvolutionConfig(cycles=arguments.cycles)
+    evolution = EvolutionConfig(**evolving)
 
     from h2q.commands import TrainingCommands
 

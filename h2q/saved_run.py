@@ -15,6 +15,7 @@ from h2q.model_file import read_model_config
 KIND = "checkpoint"
 WEIGHTS = "model."  # prefixes of the names of a checkpoint's tensors
 OPTIMIZER = "optimizer."
+AVERAGE = "average."
 
 
 @dataclass
@@ -30,6 +31,7 @@ class Position:
     seconds: float = 0.0  # all sessions together
     step_seconds: list[float] = field(default_factory=list)  # of the last steps of planned time
     epoch_seconds: float = 0.0
+    averaged_steps: int = 0  # whose weights the average holds
     log: list[dict] = field(default_factory=list)  # one object an epoch
 
     @property
