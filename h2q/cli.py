@@ -224,13 +224,18 @@ def _train_or_evolve(arguments: argparse.Namespace, console: Console) -> None:
     given = {**settings.training, **given}
     if arguments.dry_run and arguments.resume:
         raise SettingError("dry.resume")
+    evolving = {"cycles": arguments.cycles}
+    if arguments.mode == "evolve" and "max_minutes" in given:
+        evolving["max_minutes"] = given.pop("max_minutes")
+    if arguments.mode == "evolve" and "lr" in given:
+        evolving["lr"] = given["lr"]
     if "epochs" in given and given.get("max_minutes"):
         raise SettingError("usage.epochs_or_minutes")
     if "epochs" in given:
         given["max_minutes"] = 0.0
     replace(preset.training, **given)  # checks the values before anything is loaded or written
     replace(preset.model, **settings.model)
-    evolution = EvolutionConfig(cycles=arguments.cycles)
+    evolution = EvolutionConfig(**evolving)
     console.silent = arguments.quiet
 
     with termination_as_interrupt():

@@ -30,9 +30,15 @@ from h2q.console import Console, duration
 from h2q.corpus import Corpus, open_corpus
 from h2q.errors import CorpusError, SettingError
 from h2q.evolution import SelfEvolutionEngine
-from h2q.files import remove_leftovers
+from h2q.files import remove_leftovers, write_bytes
 from h2q.hardware import choose_device, choose_dtype, environment, peak_memory_bytes
-from h2q.knowledge import KnowledgeBase, create_sample_text, load_knowledge_base, shipped_data
+from h2q.knowledge import (
+    KnowledgeBase,
+    create_sample_text,
+    knowledge_files,
+    load_knowledge_base,
+    shipped_data,
+)
 from h2q.model_file import load_model
 from h2q.saved_run import SavedRun, load_saved_run
 from h2q.text_files import find_text_files
@@ -40,6 +46,8 @@ from h2q.text_report import report_text
 from h2q.trainer import LocalModelTrainer
 
 _TRANSCODED = Path(CHECKPOINT_DIR) / "transcoded"
+_KNOWLEDGE_INDEX = Path(CHECKPOINT_DIR) / "evolution" / "knowledge.sqlite"
+_KNOWLEDGE_PROBLEMS = Path(CHECKPOINT_DIR) / "evolution" / "knowledge_problems.txt"
 _PROBLEMS_SHOWN = 10
 _TIMED_STEPS = 3
 
@@ -105,10 +113,12 @@ class TrainingCommands:
 
     def evolve(self, evolution: EvolutionConfig) -> None:
         """Lets the trained model evolve; trains one first where there is none."""
-        knowledge = load_knowledge_base(self._knowledge_dir())
+        knowledge_dir, index = self._knowledge_dir(), self.output_dir / _KNOWLEDGE_INDEX
         model_path = self.output_dir / MODEL_PATH
         corpus = None
         if not model_path.exists():
+            # Refused before an hour of training, not after.
+            self._open_knowledge(knowledge_dir, index, self.preset.model.context_length)
             self.console.say("evolve.no_model")
             corpus = self.train()
         champion, provenance = load_model(model_path)
@@ -117,7 +127,8 @@ class TrainingCommands:
         if corpus is None:
             self._say_banner(dtype, training_config.seed)
             corpus = self._open_corpus(champion.config.context_length)
-        self._report_knowledge(knowledge)
+        knowledge = self._open_knowledge(knowledge_dir, index, champion.config.context_length)
+        self._report_knowledge(knowledge, knowledge_dir)
         SelfEvolutionEngine(
             corpus,
             knowledge,
@@ -127,18 +138,41 @@ class TrainingCommands:
             device=self.device,
             dtype=dtype,
             console=self.console,
+            resume=self.arguments.resume,
         ).evolve()
 
-    def _report_knowledge(self, knowledge: KnowledgeBase) -> None:
+    def _open_knowledge(
+        self, directory: Path, index: Path, context_length: int
+    ) -> KnowledgeBase | None:
+        """The knowledge base; None where the default place is there and holds nothing."""
+        if self.arguments.knowledge_dir is None and not any(knowledge_files(directory).values()):
+            return None
+        return load_knowledge_base(
+            directory,
+            index,
+            context_length=context_length,
+            encoding=self.arguments.encoding,
+        )
+
+    def _report_knowledge(self, knowledge: KnowledgeBase | None, directory: Path) -> None:
+        if knowledge is None:
+            self.console.say("knowledge.none", path=directory)
+            return
         self.console.say(
             "knowledge.found",
-            path=self._knowledge_dir(),
-            facts=len(knowledge.facts),
-            passages=len(knowledge.passages),
-            problems=len(knowledge.problems),
+            path=directory,
+            facts=knowledge.fact_count,
+            passages=knowledge.passage_count,
+            problems=knowledge.problem_count,
         )
-        for path, line, reason in knowledge.problems[:_PROBLEMS_SHOWN]:
-            self.console.warn("knowledge.problem", path=path, line=line, reason=reason)
+        for problem in knowledge.problems(_PROBLEMS_SHOWN):
+            self.console.warn("knowledge.problem", **vars(problem))
+        if knowledge.problem_count > _PROBLEMS_SHOWN:
+            path = self.output_dir / _KNOWLEDGE_PROBLEMS
+            lines = [f"{p.path}:{p.line}: {p.reason}\n" for p in knowledge.problems()]
+            write_bytes(path, "".join(lines).encode("utf-8", "replace"))
+            count = knowledge.problem_count - _PROBLEMS_SHOWN
+            self.console.warn("knowledge.more_problems", count=count, path=path)
 
     def _say_next(self) -> None:
         """The next commands, with the places that were named on the command line."""
@@ -223,7 +257,10 @@ class TrainingCommands:
             corpus = self._open_text(place, Path(scratch) / "transcoded", config.context_length)
             report_text(corpus, path, self.console, every_file=True)
             if evolves:
-                self._report_knowledge(load_knowledge_base(self._knowledge_dir()))
+                directory = self._knowledge_dir()
+                index = Path(scratch) / _KNOWLEDGE_INDEX.name
+                knowledge = self._open_knowledge(directory, index, config.context_length)
+                self._report_knowledge(knowledge, directory)
             if trains:
                 options = {"device": self.device, "dtype": dtype, "console": self.console}
                 trainer = LocalModelTrainer(

@@ -138,10 +138,15 @@ class EvolutionConfig(_Checked):
     """How a model evolves."""
 
     cycles: int = _setting(3, 1, 1_000_000)
-    generated_bytes: int = _setting(131_072, 1024, 2**40)  # new text a cycle
-    replay_fraction: float = _setting(0.5, 0.0, 0.95)  # share of the user's own text in the mix
-    lr_factor: float = _setting(0.5, 1e-6, 1.0)  # of the champion's peak rate (arXiv 2403.08763)
-    confidence: float = _setting(0.95, 0.5, 0.9999)  # of the interval that decides a promotion
+    max_minutes: float = _setting(0.0, 0.0, 1e6)  # of all cycles together; 0: as many as needed
+    cycle_bytes: int = _setting(1_048_576, 1024, 2**40)  # text a cycle trains on, replay included
+    exposures: int = _setting(200, 1, 100_000)  # documents about a fact in the cycle it is learnt
+    review_fraction: float = _setting(0.1, 0.0, 0.9)  # of those, about facts learnt before
+    replay_fraction: float = _setting(0.25, 0.0, 0.95)  # of the text: the person's own
+    unasked_share: float = _setting(0.2, 0.0, 1.0)  # of entities no question is ever trained on
+    lr: float = _setting(5e-3, 1e-9, 10.0)  # of AdamW, before ``lr_factor``
+    muon_lr: float = _setting(3e-3, 1e-9, 10.0)  # of Muon, before ``lr_factor``
+    lr_factor: float = _setting(0.4, 1e-6, 100.0)  # re-warmed to this share (arXiv 2403.08763)
 
 
 @dataclass(frozen=True)

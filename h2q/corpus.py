@@ -108,6 +108,15 @@ class ByteStream:
             result = [result[i * len(result) // most] for i in range(most)]
         return result
 
+    def part(self, pieces: list[tuple[int, int]]) -> "ByteStream":
+        """The stream of these (start, length) pieces, none of which crosses a segment."""
+        segments = []
+        for start, length in pieces:
+            index = int(np.searchsorted(self._ends, start, side="right"))
+            offset = self.offsets[index] + self.lengths[index] - (self._ends[index] - start)
+            segments.append((int(self.sources[index]), int(offset), length))
+        return ByteStream(self._reader, segments)
+
 
 @dataclass(frozen=True)
 class Corpus:

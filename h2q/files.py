@@ -133,6 +133,13 @@ def link_or_copy(source: Path, target: Path) -> None:
             temporary.unlink()
 
 
+def promote(source: Path, target: Path) -> None:
+    """Makes ``source``, which is complete on disk, the new ``target``: one rename."""
+    with saving(target):
+        os.replace(source, target)
+        sync_directory(target.parent)
+
+
 def sha256_of_file(path: Path) -> str:
     """The SHA-256 of a file's bytes, in hexadecimal."""
     digest = hashlib.sha256()

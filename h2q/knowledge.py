@@ -1,60 +1,131 @@
-"""The local knowledge base: facts and passages, and the training text generated from them.
+"""The local knowledge base: facts and passages, read, checked and indexed on disk.
 
 Facts are JSON lines ``{"id", "subject", "relation", "object", "aliases", "lang"}`` in ``*.jsonl``;
-passages are paragraphs of ``*.txt`` and ``*.md``; ``wordings.json`` says how a relation is stated
-and asked. Also makes the sample text for a person who has none yet. Does not know of models.
+passages are paragraphs of ``*.txt`` and ``*.md``. Both go into SQLite with a trigram index
+(FTS5), which serves Chinese as well as English; memory stays as it is however many there are. A
+line that cannot be used is listed with its place, never learnt. Also makes the sample text for a
+person who has none yet. Does not know of models.
 """
 
+import contextlib
+import hashlib
 import json
+import os
 import random
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+import sqlite3
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
+from h2q import encodings
 from h2q.errors import KnowledgeError
-from h2q.files import parse_json, read_json, write_bytes
+from h2q.files import parse_json, saving, write_bytes
+from h2q.messages import message
+from h2q.wordings import (
+    LANGUAGES,
+    Fact,
+    Wordings,
+    fill,
+    longest_question_bytes,
+    read_wordings,
+    statements,
+)
 
-LANGUAGES = ("zh", "en")
-ANY_RELATION = "*"  # the wordings of a relation that has none of its own
 WORDINGS_NAME = "wordings.json"
-GENERATED_TEXT = "generated.txt"
-GENERATED_RECORD = "generated.jsonl"
-_FORMS = ("statements", "questions")
+_VERSION = 1  # of the index
 _SAMPLE_SEED = 42
-_FACT_SHARE = 0.8  # of generated documents, where there are passages too
-_QUESTION_SHARE = 1 / 3  # of the documents about facts: 20 % questions to 40 % statements
+_PASSAGE_BYTES = 16_384  # a longer paragraph is cut
+_NAMES = ("id", "subject", "relation", "object")
+_SCHEMA = """
+CREATE TABLE facts (number INTEGER PRIMARY KEY, id TEXT UNIQUE, subject TEXT, relation TEXT,
+    object TEXT, aliases TEXT, lang TEXT, file TEXT, line INTEGER);
+CREATE UNIQUE INDEX by_subject ON facts (lang, subject, relation);
+CREATE INDEX by_object ON facts (lang, relation, object);
+CREATE TABLE passages (number INTEGER PRIMARY KEY, text TEXT, file TEXT);
+CREATE VIRTUAL TABLE words USING fts5(text, content='passages', content_rowid='number',
+    tokenize='trigram');
+CREATE TABLE problems (file TEXT, line INTEGER, reason TEXT);
+CREATE TABLE about (signature TEXT, digest TEXT);
+"""
+_FACT_COLUMNS = "id, subject, relation, object, aliases, lang"
 
 
 @dataclass(frozen=True)
-class Fact:
-    """``subject`` and ``object`` related by ``relation``, in one language."""
+class Problem:
+    """A place in the person's files that could not be used, and why."""
 
-    id: str
-    subject: str
-    relation: str
-    object: str
-    aliases: tuple[str, ...]  # other right answers to a question for the object
-    lang: str
+    path: Path
+    line: int
+    reason: str
 
 
-@dataclass(frozen=True)
-class Document:
-    """A generated text and where it comes from."""
-
-    text: str
-    kind: str  # statement, question or passage
-    source: str  # id of the fact, or name of the file
-
-
-@dataclass
 class KnowledgeBase:
     """What is known, how it is worded, and what in the files could not be used."""
 
-    facts: list[Fact] = field(default_factory=list)
-    passages: list[tuple[str, str]] = field(default_factory=list)  # paragraph, file name
-    wordings: dict = field(default_factory=dict)
-    problems: list[tuple[Path, int, str]] = field(default_factory=list)  # file, line, reason
+    def __init__(self, index: sqlite3.Connection, wordings: Wordings):
+        self._index = index
+        self.wordings = wordings
+        self.fact_count = self._number("SELECT count(*) FROM facts")
+        self.passage_count = self._number("SELECT count(*) FROM passages")
+        self.problem_count = self._number("SELECT count(*) FROM problems")
+        self.digest = self._index.execute("SELECT digest FROM about").fetchone()[0]
+
+    def _number(self, query: str, *values) -> int:
+        return self._index.execute(query, values).fetchone()[0]
+
+    def facts(self) -> Iterator[Fact]:
+        """All facts, in the order of the files."""
+        rows = self._index.execute(f"SELECT {_FACT_COLUMNS} FROM facts ORDER BY number")
+        return map(_fact, rows)
+
+    def fact(self, number: int) -> Fact:
+        """The fact with that number, from 1 to ``fact_count``."""
+        query = f"SELECT {_FACT_COLUMNS} FROM facts WHERE number = ?"
+        return _fact(self._index.execute(query, (number,)).fetchone())
+
+    def facts_by_id(self, ids: Iterable[str]) -> list[Fact]:
+        """Those of the facts named that are still there, in the order given."""
+        query = f"SELECT {_FACT_COLUMNS} FROM facts WHERE id = ?"
+        rows = (self._index.execute(query, (name,)).fetchone() for name in ids)
+        return [_fact(row) for row in rows if row is not None]
+
+    def objects(self, relation: str, lang: str) -> list[tuple[str, int]]:
+        """The objects of a relation and how many facts have each, the commonest first."""
+        query = (
+            "SELECT object, count(*) AS n FROM facts WHERE lang = ? AND relation = ? "
+            "GROUP BY object ORDER BY n DESC, object"
+        )
+        return self._index.execute(query, (lang, relation)).fetchall()
+
+    def is_unique_object(self, fact: Fact) -> bool:
+        """Whether the object leads back to one subject only."""
+        query = "SELECT count(*) FROM facts WHERE lang = ? AND relation = ? AND object = ?"
+        return self._number(query, fact.lang, fact.relation, fact.object) == 1
+
+    def knows_subject(self, subject: str) -> bool:
+        query = "SELECT count(*) FROM facts WHERE lang = ? AND subject = ?"
+        return any(self._number(query, lang, subject) for lang in LANGUAGES)
+
+    def passage(self, number: int) -> tuple[str, str]:
+        """Text and file name of the passage with that number, from 1 to ``passage_count``."""
+        query = "SELECT text, file FROM passages WHERE number = ?"
+        return self._index.execute(query, (number,)).fetchone()
+
+    def search(self, text: str, limit: int = 5) -> list[str]:
+        """The passages that hold ``text`` (three characters or more), best first."""
+        query = "SELECT text FROM words WHERE words MATCH ? ORDER BY rank LIMIT ?"
+        quoted = '"' + text.replace('"', '""') + '"'
+        return [row[0] for row in self._index.execute(query, (quoted, limit))]
+
+    def problems(self, limit: int = -1) -> list[Problem]:
+        rows = self._index.execute("SELECT file, line, reason FROM problems LIMIT ?", (limit,))
+        return [Problem(Path(file), line, reason) for file, line, reason in rows]
+
+
+def _fact(row: tuple) -> Fact:
+    *values, aliases, lang = row
+    return Fact(*values, tuple(json.loads(aliases)), lang)
 
 
 def shipped_data() -> Path:
@@ -64,155 +135,202 @@ def shipped_data() -> Path:
     return installed if installed.is_dir() else package.parent / "data"
 
 
-def load_knowledge_base(directory: Path) -> KnowledgeBase:
+def load_knowledge_base(
+    directory: Path,
+    index_path: Path | None = None,
+    *,
+    context_length: int = 512,
+    encoding: str | None = None,
+) -> KnowledgeBase:
     """Reads all facts and passages below ``directory``.
 
-    A line that is no fact, repeats an id, or contradicts an earlier fact is listed under
-    ``problems`` and left out. Raises ``KnowledgeError`` when nothing usable is found.
+    The index is kept at ``index_path`` and read again while the files are as they were; without a
+    path it is in memory. A line that is no fact, repeats one, contradicts one, or does not fit
+    into ``context_length`` bytes as a question is listed under ``problems`` and left out. Files
+    are UTF-8, or of the ``encoding`` named, or of one that is recognised. Raises
+    ``KnowledgeError`` when nothing usable is found.
     """
     directory = Path(directory)
     if not directory.is_dir():
         raise KnowledgeError("knowledge.missing", path=directory)
-    shipped = shipped_data() / "knowledge_base"
-    base = KnowledgeBase(wordings=_read_wordings(shipped / WORDINGS_NAME))
+    wordings = read_wordings(shipped_data() / "knowledge_base" / WORDINGS_NAME)
     if (directory / WORDINGS_NAME).is_file():
-        base.wordings.update(_read_wordings(directory / WORDINGS_NAME))
-    ids, objects = set(), {}
-    for path in sorted(directory.rglob("*.jsonl")):
-        for number, line in _lines(path):
+        wordings.update(read_wordings(directory / WORDINGS_NAME))
+    signature = _signature(directory, wordings, context_length, encoding)
+    if index_path is None:
+        index = sqlite3.connect(":memory:")
+        _build(index, directory, wordings, signature, context_length, encoding)
+    else:
+        index = _opened(index_path, signature)
+        if index is None:
+            temporary = index_path.with_suffix(".new")
+            with saving(index_path):
+                index_path.parent.mkdir(parents=True, exist_ok=True)
+                temporary.unlink(missing_ok=True)
+                try:
+                    index = sqlite3.connect(temporary)
+                    _build(index, directory, wordings, signature, context_length, encoding)
+                    index.close()
+                except sqlite3.OperationalError as error:  # a full disk
+                    raise OSError(str(error)) from error
+                os.replace(temporary, index_path)
+            index = _opened(index_path, signature)
+    base = KnowledgeBase(index, wordings)
+    if not base.fact_count and not base.passage_count:
+        raise KnowledgeError("knowledge.empty", path=directory, problems=base.problem_count)
+    return base
+
+
+def knowledge_files(directory: Path) -> dict[str, list[Path]]:
+    """The files of facts and of passages below ``directory``, each in sorted order."""
+    return {
+        "facts": sorted(directory.rglob("*.jsonl")),
+        "passages": sorted([*directory.rglob("*.txt"), *directory.rglob("*.md")]),
+    }
+
+
+def _signature(directory: Path, *settings) -> str:
+    """Of files and settings: the same as long as nothing was changed."""
+    files = [file for found in knowledge_files(directory).values() for file in found]
+    statuses = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    described = json.dumps([_VERSION, *settings, statuses], ensure_ascii=False)
+    language = message("knowledge.no_object")  # reasons are kept in the language they are shown in
+    return hashlib.sha256((described + language).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _opened(path: Path, signature: str) -> sqlite3.Connection | None:
+    """The index at ``path``; None where there is none, or it is damaged or of other files."""
+    if not path.exists():
+        return None
+    with contextlib.suppress(sqlite3.DatabaseError):
+        index = sqlite3.connect(path)
+        if index.execute("SELECT signature FROM about").fetchone() == (signature,):
+            return index
+        index.close()
+    return None
+
+
+def _build(index, directory, wordings, signature, context_length, encoding) -> None:
+    index.executescript(_SCHEMA)
+    digest = hashlib.sha256(json.dumps(wordings, sort_keys=True).encode())
+    files = knowledge_files(directory)
+    for path in files["facts"]:
+        for number, line in _readable(index, path, encoding):
             if not line.strip():
                 continue
             try:
                 fact = _parse_fact(line)
-                if fact.id in ids:
-                    raise ValueError("repeated id")
-                key = (fact.lang, fact.subject, fact.relation)
-                if objects.setdefault(key, fact.object) != fact.object:
-                    raise ValueError("contradicts an earlier line")
-            except ValueError as error:
-                base.problems.append((path, number, str(error)))
+                _require_new(index, fact)
+                if longest_question_bytes(wordings, fact) + 2 > context_length:
+                    raise KnowledgeError("knowledge.long", most=context_length)
+            except KnowledgeError as error:
+                _note(index, path, number, str(error))
             else:
-                ids.add(fact.id)
-                base.facts.append(fact)
-    for path in sorted([*directory.rglob("*.txt"), *directory.rglob("*.md")]):
-        base.passages += ((passage, path.name) for passage in _paragraphs(path))
-    if not base.facts and not base.passages:
-        raise KnowledgeError("knowledge.empty", path=directory, problems=len(base.problems))
-    return base
+                digest.update(repr(fact).encode())
+                index.execute(
+                    "INSERT INTO facts VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    (
+                        *(getattr(fact, name) for name in _NAMES),
+                        json.dumps(fact.aliases, ensure_ascii=False),
+                        *(fact.lang, path.name, number),
+                    ),
+                )
+    for path in files["passages"]:
+        for passage in _paragraphs(_readable(index, path, encoding)):
+            digest.update(passage.encode())
+            index.execute("INSERT INTO passages VALUES (NULL, ?, ?)", (passage, path.name))
+    index.execute("INSERT INTO words(words) VALUES ('rebuild')")
+    index.execute("INSERT INTO about VALUES (?, ?)", (signature, digest.hexdigest()))
+    index.commit()
 
 
-def _read_wordings(path: Path) -> dict:
-    """``{relation: {lang: {"statements": [...], "questions": [...]}}}``, no list empty."""
-    wordings = read_json(path)
-    if not isinstance(wordings, dict):
-        raise KnowledgeError("knowledge.wordings", path=path, relation="")
-    for relation, by_language in wordings.items():
-        try:
-            lists = [by_language[lang][form] for lang in by_language for form in _FORMS]
-        except (TypeError, KeyError, AttributeError):
-            lists = [None]
-        for templates in lists:
-            if not (isinstance(templates, list) and templates) or not all(
-                isinstance(template, str) for template in templates
-            ):
-                raise KnowledgeError("knowledge.wordings", path=path, relation=relation)
-    return wordings
+def _note(index, path: Path, line: int, reason: str) -> None:
+    index.execute("INSERT INTO problems VALUES (?, ?, ?)", (str(path), line, reason))
 
 
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    with open(path, encoding="utf-8-sig", errors="replace") as stream:
-        yield from enumerate(stream, start=1)
+def _readable(index, path: Path, encoding: str | None) -> Iterator[tuple[int, str]]:
+    """Numbered lines of ``path``; a file, or the rest of one, that is no text is a problem."""
+    name = encoding or _encoding_of(path)
+    if not name:
+        _note(index, path, 0, message("skip.not_text"))
+        return
+    number = 0
+    try:
+        with open(path, encoding=name) as stream:
+            for number, line in enumerate(stream, start=1):
+                yield number, line
+    except UnicodeError:
+        _note(index, path, number + 1, message("skip.not_text"))
+
+
+def _encoding_of(path: Path) -> str:
+    with open(path, "rb") as stream:
+        head = encodings.telling_chunk(stream)
+    with contextlib.suppress(UnicodeDecodeError):
+        if b"\0" not in head:
+            # A character may be cut at the end of the chunk.
+            head[: max(0, len(head) - 3)].decode("utf-8-sig")
+            return "utf-8-sig"
+    return encodings.detect(head)
 
 
 def _parse_fact(line: str) -> Fact:
-    values = parse_json(line)
+    """The fact in a line; ``KnowledgeError`` says what is wrong with it."""
+    try:
+        values = parse_json(line)
+    except ValueError as error:
+        raise KnowledgeError("knowledge.not_json") from error
     if not isinstance(values, dict):
-        raise ValueError("not an object")
-    for name in ("id", "subject", "relation", "object"):
-        if not isinstance(values.get(name), str) or not values[name].strip():
-            raise ValueError(f"no {name}")
+        raise KnowledgeError("knowledge.no_object")
+    for name in _NAMES:
+        text = values.get(name)
+        if not isinstance(text, str) or not text.strip() or not _is_one_line(text):
+            raise KnowledgeError("knowledge.no_field", name=name)
     if values.get("lang") not in LANGUAGES:
-        raise ValueError("lang is neither zh nor en")
+        raise KnowledgeError("knowledge.no_language", value=values.get("lang"))
     aliases = values.get("aliases", [])
-    if not (isinstance(aliases, list) and all(isinstance(alias, str) for alias in aliases)):
-        raise ValueError("aliases is no list of texts")
-    names = ("id", "subject", "relation", "object")
-    return Fact(*(values[name] for name in names), tuple(aliases), values["lang"])
+    if not (
+        isinstance(aliases, list)
+        and all(
+            isinstance(alias, str) and alias.strip() and _is_one_line(alias) for alias in aliases
+        )
+    ):
+        raise KnowledgeError("knowledge.aliases")
+    return Fact(*(values[name].strip() for name in _NAMES), tuple(aliases), values["lang"])
 
 
-def _paragraphs(path: Path) -> Iterator[str]:
-    lines = []
-    for _, line in _lines(path):
-        if line.strip():
-            lines.append(line.rstrip())
-        elif lines:
-            yield "\n".join(lines)
-            lines = []
-    if lines:
-        yield "\n".join(lines)
+def _is_one_line(text: str) -> bool:
+    """Printable text of UTF-8, without line ends."""
+    return all(char.isprintable() for char in text)
 
 
-def state(fact: Fact, wordings: dict, generator: random.Random) -> str:
-    """``fact`` as a sentence, in one of its relation's wordings."""
-    return _word(fact, wordings, "statements", generator)
+def _require_new(index, fact: Fact) -> None:
+    place = index.execute("SELECT file, line FROM facts WHERE id = ?", (fact.id,)).fetchone()
+    if place:
+        raise KnowledgeError("knowledge.same_id", id=fact.id, file=place[0], line=place[1])
+    found = index.execute(
+        "SELECT object, file, line FROM facts WHERE lang = ? AND subject = ? AND relation = ?",
+        (fact.lang, fact.subject, fact.relation),
+    ).fetchone()
+    if found:
+        known, file, line = found
+        key = "knowledge.repeated" if known == fact.object else "knowledge.contradicts"
+        raise KnowledgeError(key, object=known, file=file, line=line)
 
 
-def ask(fact: Fact, wordings: dict, generator: random.Random) -> str:
-    """A question for the object of ``fact``, with its answer on the next line."""
-    return f"{_word(fact, wordings, 'questions', generator)}\n{fact.object}"
-
-
-def _word(fact: Fact, wordings: dict, form: str, generator: random.Random) -> str:
-    of_relation = (
-        wordings.get(fact.relation, {}).get(fact.lang) or wordings[ANY_RELATION][fact.lang]
-    )
-    template = generator.choice(of_relation[form])
-    parts = {"subject": fact.subject, "object": fact.object, "relation": fact.relation}
-    for name, value in parts.items():
-        template = template.replace("{" + name + "}", value)
-    return template
-
-
-def generate_documents(base: KnowledgeBase, size_bytes: int, seed: int) -> list[Document]:
-    """About ``size_bytes`` of new text from the knowledge base, no document twice.
-
-    Stops early when there is nothing new to say. The order is random over all kinds: restatements
-    of one fact must not stand side by side (arXiv 2309.14316).
-    """
-    generator = random.Random(seed)
-    documents: dict[str, Document] = {}
-    size = misses = 0
-    while size < size_bytes and misses < 100:
-        document = _generate_one(base, generator)
-        if document.text in documents:
-            misses += 1
-            continue
-        misses = 0
-        documents[document.text] = document
-        size += len(document.text.encode("utf-8")) + 1
-    return list(documents.values())
-
-
-def _generate_one(base: KnowledgeBase, generator: random.Random) -> Document:
-    if base.facts and (not base.passages or generator.random() < _FACT_SHARE):
-        fact = generator.choice(base.facts)
-        if generator.random() < _QUESTION_SHARE:
-            return Document(ask(fact, base.wordings, generator), "question", fact.id)
-        return Document(state(fact, base.wordings, generator), "statement", fact.id)
-    text, name = generator.choice(base.passages)
-    return Document(text, "passage", name)
-
-
-def write_documents(documents: list[Document], directory: Path, cycle: int) -> None:
-    """Writes ``generated.txt`` to train on and ``generated.jsonl``, which records for each
-    document its cycle, kind and source."""
-    text = "\n\n".join(document.text for document in documents) + "\n"
-    records = "".join(
-        json.dumps({"cycle": cycle, **vars(document)}, ensure_ascii=False) + "\n"
-        for document in documents
-    )
-    for name, content in ((GENERATED_TEXT, text), (GENERATED_RECORD, records)):
-        write_bytes(Path(directory) / name, content.encode("utf-8"))
+def _paragraphs(lines: Iterable[tuple[int, str]]) -> Iterator[str]:
+    """Runs of lines that are not blank; a very long one in several parts."""
+    kept, size = [], 0
+    for _, line in lines:
+        line = line.rstrip()
+        if kept and (not line or size + len(line) > _PASSAGE_BYTES):
+            yield "\n".join(kept)
+            kept, size = [], 0
+        for start in range(0, len(line), _PASSAGE_BYTES):
+            kept.append(line[start : start + _PASSAGE_BYTES])
+        size += len(line)
+    if kept:
+        yield "\n".join(kept)
 
 
 def create_sample_text(directory: Path) -> list[Path]:
@@ -225,9 +343,11 @@ def create_sample_text(directory: Path) -> list[Path]:
     generator = random.Random(_SAMPLE_SEED)
     paths = []
     for turn, lang in enumerate(LANGUAGES):
-        passages = list(_paragraphs(shipped_data() / "sample_text" / f"passages.{lang}.txt"))
-        facts = sorted((fact for fact in base.facts if fact.lang == lang), key=lambda fact: fact.id)
-        passages += [state(fact, base.wordings, generator) for fact in facts[turn::2]]
+        path = shipped_data() / "sample_text" / f"passages.{lang}.txt"
+        passages = path.read_text(encoding="utf-8").strip().split("\n\n")
+        facts = sorted((fact for fact in base.facts() if fact.lang == lang), key=lambda f: f.id)
+        for fact in facts[turn::2]:
+            passages.append(fill(generator.choice(statements(base.wordings, fact)), fact))
         generator.shuffle(passages)
         text = "\n\n".join(dict.fromkeys(passages)) + "\n"
         path = Path(directory) / f"sample_{lang}.txt"

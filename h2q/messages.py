@@ -432,17 +432,57 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "facts as .jsonl or passages as .txt.",
     ),
     "knowledge.wordings": (
-        "{path} 的格式不对（关系 {relation!r}）；请按自带的 wordings.json 书写。",
+        "{path} 的格式不对（关系 {relation!r}）；请按自带的 wordings.json 书写："
+        "陈述要有 {{subject}} 和 {{object}}，提问要有 {{subject}} 而没有 {{object}}。",
         "{path} is not of the right form (relation {relation!r}); write it like the wordings.json "
-        "that comes with the program.",
+        "that comes with the program: statements hold {{subject}} and {{object}}, questions "
+        "{{subject}} and no {{object}}.",
     ),
     "knowledge.found": (
         "📖 知识库: {path} | 事实 {facts:,} | 段落 {passages:,} | 有误 {problems}",
         "📖 Knowledge base: {path} | {facts:,} facts | {passages:,} passages | {problems} faulty",
     ),
+    "knowledge.none": (
+        "📖 {path} 中没有知识；以训练文本本身为知识库。",
+        "📖 There is no knowledge in {path}: the training text itself is taught.",
+    ),
     "knowledge.problem": (
         "⚠️ {path} 第 {line} 行未采用：{reason}",
         "⚠️ {path}, line {line} was left out: {reason}",
+    ),
+    "knowledge.more_problems": (
+        "⚠️ 还有 {count} 处未采用，全部列在 {path}",
+        "⚠️ {count} more were left out; all are listed in {path}",
+    ),
+    "knowledge.not_json": ("不是有效的 JSON", "not valid JSON"),
+    "knowledge.no_object": ("不是 JSON 对象", "not a JSON object"),
+    "knowledge.no_field": (
+        "{name} 缺失、为空，或不是单行文字",
+        "{name} is missing, empty, or no text of one line",
+    ),
+    "knowledge.no_language": (
+        "lang 是 {value!r}，应为 zh 或 en",
+        "lang is {value!r}, it must be zh or en",
+    ),
+    "knowledge.aliases": (
+        "aliases 不是由单行文字组成的列表",
+        "aliases is no list of texts of one line",
+    ),
+    "knowledge.same_id": (
+        "编号 {id!r} 已用于 {file} 第 {line} 行",
+        "the id {id!r} is already that of {file}, line {line}",
+    ),
+    "knowledge.repeated": (
+        "与 {file} 第 {line} 行是同一个事实（{object}）",
+        "the same fact as {file}, line {line} ({object})",
+    ),
+    "knowledge.contradicts": (
+        "与 {file} 第 {line} 行矛盾，那里是 {object}",
+        "contradicts {file}, line {line}, which says {object}",
+    ),
+    "knowledge.long": (
+        "太长：问题和答案放不进模型的 {most} 字节窗口",
+        "too long: question and answer do not fit into the model's window of {most} bytes",
     ),
     "evolve.no_model": (
         "ℹ️ 还没有训练好的模型，先训练一个基础模型。",
@@ -454,28 +494,91 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "⚠️ This model was not trained on this text and split: it may have seen some of the held-out "
         "text. Use the --data_dir and --eval_dir of its training.",
     ),
+    "evolve.changed": (
+        "{name} 与被中断的进化不同，无法继续；请改回来，或去掉 --resume 开始新的进化。",
+        "{name} is not what it was in the evolution that was broken off; change it back, or begin a "
+        "new one without --resume.",
+    ),
+    "evolve.nothing_to_resume": (
+        "ℹ️ 没有未完成的进化，开始新的进化。",
+        "ℹ️ There is no unfinished evolution; a new one begins.",
+    ),
+    "evolve.sealed_anew": (
+        "⚠️ 文本、说法或设置变了：留出的内容重新封存，之前学会的事实会重新检查。",
+        "⚠️ Text, wordings or settings have changed: what is held out is sealed anew, and facts "
+        "learnt before are checked again.",
+    ),
     "evolve.cycle": ("\n🔄 进化周期 {cycle}/{cycles}", "\n🔄 Evolution cycle {cycle}/{cycles}"),
     "evolve.baseline": (
-        "🔎 当前模型的评估损失: {loss:.4f} | 困惑度: {perplexity:.2f}",
-        "🔎 Held-out loss of the current model: {loss:.4f} | perplexity: {perplexity:.2f}",
+        "🔎 当前模型的评估损失: {loss:.4f} | 困惑度: {perplexity:.2f} | 每字节比特: {bits:.4f}",
+        "🔎 Held-out loss of the current model: {loss:.4f} | perplexity: {perplexity:.2f} | "
+        "bits per byte: {bits:.4f}",
+    ),
+    "evolve.weak": (
+        "🎯 薄弱处: 抽问 {asked} 个未学的事实，{unknown} 个不会（答对 {share:.1%}，瞎猜 {chance:.1%}）；"
+        "最多的是 {relations}",
+        "🎯 Weak: asked {asked} facts not learnt yet, {unknown} are unknown ({share:.1%} right, "
+        "{chance:.1%} by guessing); most of all {relations}",
+    ),
+    "evolve.plan": (
+        "📝 本周期学 {facts} 个事实，每个约 {exposures} 次；复习以前学会的 {review} 个",
+        "📝 This cycle teaches {facts} facts, about {exposures} times each, and reviews {review} "
+        "learnt before",
     ),
     "evolve.generated": (
-        "🧪 生成 {documents:,} 条数据（{size:,} 字节），复习原文 {replay:,} 字节，"
-        "因与评估文本相同而剔除 {excluded} 条",
-        "🧪 Generated {documents:,} documents ({size:,} bytes), replay of {replay:,} bytes, "
-        "{excluded} left out because the held-out text has them",
+        "🧪 生成 {documents:,} 条数据（{size:,} 字节：{kinds}），复习原文 {replay:,} 字节，"
+        "防火墙剔除 {excluded} 条",
+        "🧪 Generated {documents:,} documents ({size:,} bytes: {kinds}), replay of {replay:,} "
+        "bytes, {excluded} rejected by the firewall",
     ),
-    "evolve.promoted": (
-        "✅ 采用新模型：评估损失 {before:.4f} → {after:.4f}，改进 {improvement:.4f}"
-        "（{confidence:.0%} 区间 {low:.4f} 到 {high:.4f}）",
-        "✅ New model kept: held-out loss {before:.4f} → {after:.4f}, better by {improvement:.4f} "
-        "({confidence:.0%} interval {low:.4f} to {high:.4f})",
+    "kind.statement": ("陈述", "statements"),
+    "kind.question": ("问答", "questions"),
+    "kind.cloze": ("填空", "clozes"),
+    "kind.passage": ("段落", "passages"),
+    "kind.own": ("自答", "own answers"),
+    "evolve.example": (
+        "💬 {question}\n   之前: {before}\n   之后: {after} {mark}",
+        "💬 {question}\n   before: {before}\n   after: {after} {mark}",
     ),
-    "evolve.rejected": (
-        "❌ 保留原模型：评估损失 {before:.4f} → {after:.4f}，改进 {improvement:.4f}"
-        "（{confidence:.0%} 区间 {low:.4f} 到 {high:.4f}，未证明更好）",
-        "❌ Old model kept: held-out loss {before:.4f} → {after:.4f}, better by {improvement:.4f} "
-        "({confidence:.0%} interval {low:.4f} to {high:.4f}, not shown to be better)",
+    "evolve.quality": (
+        "📐 生成质量: 一致性 {consistency:.1%} | 相关性 {relevance:.3f} | "
+        "重复 {repetition:.3f}（真实文本 {real_repetition:.3f}）| 有效 {validity:.1%}",
+        "📐 Quality of generation: consistency {consistency:.1%} | relevance {relevance:.3f} | "
+        "repetition {repetition:.3f} (real text {real_repetition:.3f}) | valid {validity:.1%}",
+    ),
+    "evolve.matches": (
+        "📋 新事实、从未训练过的问法，答对: {vault_match_before:.1%} → {vault_match_after:.1%}"
+        "（瞎猜 {chance:.1%}）",
+        "📋 New facts in wordings never trained on, right: {vault_match_before:.1%} → "
+        "{vault_match_after:.1%} ({chance:.1%} by guessing)",
+    ),
+    "measure.facts": ("正确答案的每字节比特", "bits per byte of the right answer"),
+    "measure.prose": ("评估文本的每字节比特", "bits per byte of held-out text"),
+    "gate.better": (
+        "无疑更好，其余没有变差",
+        "better beyond doubt, and nothing else is worse",
+    ),
+    "gate.not_better": ("未证明更好", "not shown to be better"),
+    "gate.prose_worse": (
+        "不能排除对评估文本变差超过 0.01",
+        "may be worse on held-out text by more than 0.01",
+    ),
+    "gate.forgotten": (
+        "以前学会的事实忘了超过 2 个百分点",
+        "more than 2 points of the facts learnt before are forgotten",
+    ),
+    "gate.canary": (
+        "答出了不可能知道的事：留出内容可能泄漏",
+        "it answers what nobody can know: something held out may have leaked",
+    ),
+    "gate.not_finite": ("测量结果不是有限的数", "a measure is not finite"),
+    "evolve.promoted": ("✅ 采用新模型", "✅ New model kept"),
+    "evolve.rejected": ("❌ 保留原模型", "❌ Old model kept"),
+    "evolve.verdict": (
+        "⚖️ {verdict}：{measure}改进 {improvement:.4f}（{confidence:.1%} 区间 {low:.4f} 到 {high:.4f}），"
+        "{reason}",
+        "⚖️ {verdict}: {measure} better by {improvement:.4f} ({confidence:.1%} interval {low:.4f} to "
+        "{high:.4f}), {reason}",
     ),
     "evolve.failed": (
         "❌ 本周期失败，原模型保持不变：{reason}",
@@ -484,6 +587,34 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "evolve.not_finite": (
         "新模型的评估损失不是有限的数。",
         "The held-out loss of the new model is not finite.",
+    ),
+    "evolve.not_reproduced": (
+        "新模型的文件重新读入后，损失与保存前不同。",
+        "The file of the new model, read again, does not have the losses it was saved with.",
+    ),
+    "evolve.stop_known": (
+        "🏁 知识库中的事实都已学过，没有别的可教，进化到此为止。",
+        "🏁 Every fact of the knowledge base was learnt and there is nothing else to teach: "
+        "evolution ends here.",
+    ),
+    "evolve.stop_rejected": (
+        "🏁 连续六个周期没有被采用，进化到此为止；请增加知识或文本。",
+        "🏁 Six cycles in a row were not kept: evolution ends here. Add knowledge or text.",
+    ),
+    "evolve.stop_time": (
+        "🏁 剩下的时间不够再来一个周期，进化到此为止。",
+        "🏁 There is no time left for another cycle: evolution ends here.",
+    ),
+    "evolve.table": (
+        "\n📊 周期 | 采用 | 新事实 | 答对（之前 → 之后）| 旧事实仍对 | 评估文本变化 | 改进",
+        "\n📊 cycle | kept | new facts | right (before → after) | old facts still right | "
+        "held-out text | improvement",
+    ),
+    "evolve.row": (
+        "   {cycle:4d} | {mark} | {facts:4d} | {before:6.1%} → {after:6.1%} | {retained:6.1%} | "
+        "{prose:+.4f} | {improvement:.4f}",
+        "   {cycle:4d} | {mark} | {facts:4d} | {before:6.1%} → {after:6.1%} | {retained:6.1%} | "
+        "{prose:+.4f} | {improvement:.4f}",
     ),
     "evolve.stats": (
         "\n🧬 进化统计:\n  🔬 总进化次数: {total_evolutions}\n  ✅ 成功进化: {successful_evolutions}\n"
@@ -547,9 +678,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
     ),
     "help.epochs": ("训练轮数（默认：10）", "epochs (default: 10)"),
     "help.max_minutes": (
-        "训练多少分钟（代替 --epochs）：学习率按实测速度安排，时间到时恰好降完",
+        "训练多少分钟（代替 --epochs）：学习率按实测速度安排，时间到时恰好降完；进化模式下为进化的总时间",
         "minutes to train, in place of --epochs: the measured speed decides the number of steps, "
-        "and the learning rate has decayed when the time is up",
+        "and the learning rate has decayed when the time is up; with --mode evolve, minutes of "
+        "all cycles together",
     ),
     "help.cycles": ("进化周期数（默认：3）", "evolution cycles (default: 3)"),
     "help.data_dir": (
@@ -574,8 +706,9 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "where checkpoints, log and model go (default: the current directory)",
     ),
     "help.resume": (
-        "从最新的有效检查点继续",
-        "go on from the newest valid checkpoint",
+        "从最新的有效检查点继续；进化模式下从中断的周期和阶段继续",
+        "go on from the newest valid checkpoint; with --mode evolve, in the cycle and phase where "
+        "it was broken off",
     ),
     "help.preset": (
         "预设：readme（README 的 8M 模型，默认）或 tiny（约 1M 参数，先试试看）",

@@ -16,7 +16,9 @@ from h2q.model_file import read_model_config
 KIND = "checkpoint"
 WEIGHTS = "model."  # prefixes of the names of a checkpoint's tensors
 OPTIMIZER = "optimizer."
+AVERAGE = "average."
 _LOGGED = ("epoch", "step", "train_loss", "train_perplexity", "eval_loss")  # what a run reads back
+_CURVE = ("step", "loss", "learning_rate", "seconds", "tokens_per_second")
 
 
 @dataclass
@@ -34,6 +36,7 @@ class Position:
     epoch_seconds: float = 0.0
     first_loss: float | None = None  # nats per byte, of the very first batch
     curve: list[dict] = field(default_factory=list)  # points of this epoch so far
+    averaged_steps: int = 0  # whose weights the average holds
     log: list[dict] = field(default_factory=list)  # one object an epoch
 
     @property
@@ -94,9 +97,12 @@ def _position(values: dict) -> Position:
         if item.type == list[float]:
             valid = isinstance(value, list) and all(_is_number(seconds) for seconds in value)
         elif item.type == list[dict]:
-            valid = isinstance(value, list) and all(_is_log_entry(entry) for entry in value)
+            names = _LOGGED if item.name == "log" else _CURVE
+            valid = isinstance(value, list) and all(_holds(entry, names) for entry in value)
+        elif value is None:
+            valid = item.default is None
         else:
-            valid = _is_number(value) and item.type in (float, type(value))
+            valid = _is_number(value) and item.type in (float, float | None, type(value))
         if not valid:
             raise ValueError(f"position.{item.name}")
     if len(position.log) != position.epoch or (position.batch > 0) != (position.loss_bytes > 0):
@@ -111,8 +117,9 @@ def _is_number(value) -> bool:
     return type(value) is float and 0.0 <= value < math.inf
 
 
-def _is_log_entry(entry) -> bool:
-    return isinstance(entry, dict) and all(_is_number(entry.get(name)) for name in _LOGGED)
+def _holds(entry, names: tuple[str, ...]) -> bool:
+    """Whether ``entry`` is an object with a number under each of ``names``."""
+    return isinstance(entry, dict) and all(_is_number(entry.get(name)) for name in names)
 
 
 def with_prefix(tensors: Tensors, prefix: str) -> Tensors:

@@ -39,7 +39,7 @@ from h2q.messages import message
 from h2q.model import Transformer
 from h2q.model_file import build_model, load_model, save_model
 from h2q.optim import Optimizers, rate_share
-from h2q.saved_run import KIND, OPTIMIZER, WEIGHTS, Position, SavedRun, with_prefix
+from h2q.saved_run import AVERAGE, KIND, OPTIMIZER, WEIGHTS, Position, SavedRun, with_prefix
 from h2q.tokenizer import PAD, decode
 
 _LINES_PER_EPOCH = 10
@@ -68,14 +68,16 @@ class LocalModelTrainer:
         dtype: torch.dtype = torch.float32,
         console: Console | None = None,
         initial: Transformer | None = None,
+        average_from: float = 1.0,
         resume_from: SavedRun | None = None,
         curves=None,
     ):
         """Prepares a run in ``output_dir``; nothing is written yet.
 
-        ``initial`` gives the first weights instead of random ones. ``dtype`` is that of the
-        computation; weights and optimizer stay float32. ``curves`` (``TensorBoardCurves``) is told
-        of every step and epoch. Raises ``SettingError`` when the
+        ``initial`` gives the first weights instead of random ones. ``average_from`` is the share
+        of the run after which weights are also averaged. ``dtype`` is that of the computation;
+        weights and optimizer stay float32. ``curves`` (``TensorBoardCurves``) is told of every
+        step and epoch. Raises ``SettingError`` when the
         settings or the text are not those of ``resume_from``.
         """
         self.corpus = corpus
@@ -101,6 +103,8 @@ class LocalModelTrainer:
             if initial is not None:
                 self.model.load_state_dict(initial.state_dict())
         self.model.to(self.device).train()
+        self._average_from = average_from
+        self._averaged_sums: dict[str, Tensor] = {}
         self.optimizers = Optimizers(self.model, training_config, dtype)
         if resume_from is not None:
             self._restore(resume_from)
@@ -285,7 +289,25 @@ class LocalModelTrainer:
             self._set_rate()
         self.position.loss_sum += loss_sum
         self.position.loss_bytes += count
+        if self.position.progress > self._average_from:
+            self._average()
         return loss_sum / count
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        for name, weight in self.model.state_dict().items():
+            if name in self._averaged_sums:
+                self._averaged_sums[name] += weight
+            else:
+                self._averaged_sums[name] = weight.clone()
+        self.position.averaged_steps += 1
+
+    def averaged_weights(self) -> dict[str, Tensor] | None:
+        """The mean of the weights over the last part of the run; None where it was not taken."""
+        if not self._averaged_sums:
+            return None
+        count = self.position.averaged_steps
+        return {name: total / count for name, total in self._averaged_sums.items()}
 
     def _cut(self, inputs: Tensor, targets: Tensor) -> list[tuple[Tensor, Tensor]]:
         """The batch itself, or in the first part of the run its quarters and then its halves,
@@ -391,6 +413,8 @@ class LocalModelTrainer:
         tensors = {WEIGHTS + name: tensor for name, tensor in self.model.state_dict().items()}
         for name, value in self.optimizers.state().items():
             tensors[OPTIMIZER + name] = value
+        for name, value in self._averaged_sums.items():
+            tensors[AVERAGE + name] = value
         return tensors
 
     def _save(self, best: bool = False) -> Path:
@@ -409,6 +433,9 @@ class LocalModelTrainer:
             self.optimizers.load_state(with_prefix(run.tensors, OPTIMIZER))
         except ValueError as error:
             raise ModelFileError("model.dimensions", path=run.path) from error
+        self._averaged_sums = {
+            name: value.to(self.device) for name, value in with_prefix(run.tensors, AVERAGE).items()
+        }
         position, limit = self.position, self.config.max_minutes
         if not limit:
             position.progress = min(1.0, position.step / self.total_steps)

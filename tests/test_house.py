@@ -10,7 +10,7 @@ from conftest import REPOSITORY, run_python
 ROWS = """
 messages errors config settings_file files tokenizer offline console interrupts
 encodings text_files corpus hardware attention fused model muon optim checkpoint model_file saved_run
-sampling endings drafts decoding generation evaluation trainer inference knowledge evolution
+wordings knowledge sampling endings drafts decoding generation evaluation capability gate splits lessons lineage trainer inference evolution
 chat text_report commands cli
 """
 FOUNDATION, *_ = (row.split() for row in ROWS.strip().splitlines())

@@ -1,0 +1,144 @@
+"""Whether a challenger may take the champion's place.
+
+The primary measure, named before training, must be better beyond doubt; everything else must not
+be worse by more than its tolerance. Differences are paired by item and clustered by entity or
+block of text (arXiv 2411.00640): items of one cluster are not independent. Attempt t is tested at
+level 0.05 / (t (t + 1)), which adds up to 0.05 over any number of attempts, so that a lifetime
+without any true gain ends in a promotion at most 5 % of the time. Knows no models, only numbers.
+"""
+
+import functools
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+LIFETIME_LEVEL = 0.05
+PROSE_TOLERANCE = 0.01  # bits per byte
+MATCH_TOLERANCE = 0.02  # exact match
+SAFE_LEVEL = 0.05  # at which prose is shown not to be worse than the tolerance
+CANARY_LEVEL = 0.001
+_FEWEST_CLUSTERS = 4  # below, nothing is known of the spread
+
+
+@dataclass(frozen=True)
+class Difference:
+    """``mean`` of the challenger minus that of the champion, with bounds of one-sided ``level``
+    each; below 0 the challenger is better."""
+
+    mean: float
+    low: float
+    high: float
+    level: float
+    clusters: int
+
+    @property
+    def confidence(self) -> float:
+        """Of the interval from ``low`` to ``high``."""
+        return 1 - 2 * self.level
+
+
+def level_of_attempt(attempt: int) -> float:
+    """The level of the ``attempt``-th test, from 1 on."""
+    return LIFETIME_LEVEL / (attempt * (attempt + 1))
+
+
+def paired_difference(
+    challenger: np.ndarray, champion: np.ndarray, sizes: np.ndarray, clusters, level: float
+) -> Difference:
+    """The difference of two sums of costs over the sum of ``sizes``, e.g. in bits per byte.
+
+    Student's t over clusters, with the spread of the residuals of a ratio of sums. With fewer
+    clusters than a spread can be told from, the bounds are infinite.
+    """
+    difference = np.asarray(challenger, dtype=float) - np.asarray(champion, dtype=float)
+    if difference.shape != np.shape(sizes) or len(clusters) != len(difference):
+        raise ValueError("the two models were not measured on the same items")
+    _, members = np.unique(np.asarray(clusters), return_inverse=True)
+    gains = np.bincount(members, weights=difference)
+    weights = np.bincount(members, weights=sizes)
+    count, total = len(weights), float(weights.sum())
+    mean = float(gains.sum()) / total
+    if count < _FEWEST_CLUSTERS:
+        return Difference(mean, -math.inf, math.inf, level, count)
+    residuals = gains - mean * weights
+    error = math.sqrt(count / (count - 1) * float((residuals**2).sum())) / total
+    margin = student_quantile(level, count - 1) * error
+    return Difference(mean, mean - margin, mean + margin, level, count)
+
+
+@functools.lru_cache(maxsize=4096)
+def student_quantile(level: float, degrees: int) -> float:
+    """The t that Student's distribution exceeds with probability ``level`` (below one half).
+
+    With t = √n tan θ the density becomes cos^(n-1) θ, whose integral is taken numerically.
+    """
+    angles = np.linspace(0.0, math.pi / 2, 200_001)
+    density = np.cos(angles) ** (degrees - 1)
+    steps = (density[1:] + density[:-1]) / 2
+    above = np.concatenate([np.cumsum(steps[::-1])[::-1], [0.0]]) / (2 * steps.sum())
+    # ``above`` falls; on a log scale the far tail is interpolated well too.
+    tail = np.log(np.maximum(above, 1e-300))[::-1]
+    angle = np.interp(math.log(level), tail, angles[::-1])
+    return math.sqrt(degrees) * math.tan(angle)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether the challenger is promoted, and the key of the message that says why."""
+
+    promoted: bool
+    reason: str
+
+
+def judge(
+    primary: Difference,
+    prose: Difference,
+    match_before: float | None,
+    match_after: float | None,
+    canary: tuple[int, int, float],
+) -> Verdict:
+    """Applies every rule, in the order of the messages that it may lead to.
+
+    ``prose`` compares with the best champion so far, as do the exact matches on facts learnt
+    before (None where there are none yet). ``canary`` holds the right answers, the questions and
+    the chance of one on facts that nobody can know.
+    """
+    numbers = [primary.mean, prose.mean, match_before or 0.0, match_after or 0.0]
+    if not all(map(math.isfinite, numbers)):
+        return Verdict(False, "gate.not_finite")
+    if binomial_tail(*canary) < CANARY_LEVEL:
+        return Verdict(False, "gate.canary")
+    if not primary.high < 0:
+        return Verdict(False, "gate.not_better")
+    # With too little text for a bound the difference itself has to do.
+    worst = prose.high if math.isfinite(prose.high) else prose.mean
+    if worst > PROSE_TOLERANCE:
+        return Verdict(False, "gate.prose_worse")
+    if match_before is not None and match_after < match_before - MATCH_TOLERANCE:
+        return Verdict(False, "gate.forgotten")
+    return Verdict(True, "gate.better")
+
+
+def binomial_tail(right: int, count: int, chance: float) -> float:
+    """The probability of ``right`` or more right answers out of ``count`` by chance alone."""
+    return sum(
+        math.comb(count, k) * chance**k * (1 - chance) ** (count - k)
+        for k in range(right, count + 1)
+    )
+
+
+def chance_of(objects: list[tuple[str, int]]) -> float:
+    """How often the commonest of ``objects`` (each with its count), always answered, is right."""
+    total = sum(count for _, count in objects)
+    return max((count for _, count in objects), default=0) / max(1, total)
+
+
+def interval_line(difference: Difference) -> dict:
+    """The numbers of a difference as a person reads them: what is gained is positive."""
+    return {
+        "improvement": -difference.mean,
+        "low": -difference.high,
+        "high": -difference.low,
+        "confidence": difference.confidence,
+    }

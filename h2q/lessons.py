@@ -1,0 +1,240 @@
+"""What a cycle teaches: which facts and passages, how many, in which words, and from where.
+
+Facts become answerable when they are restated in many wordings, mixed with questions (arXiv
+2309.14316), and only with enough exposures (arXiv 2404.05405): a cycle takes on as many facts as
+its text exposes often enough, and reviews some of those learnt before. Does not train or measure;
+what the model knows comes in as numbers.
+"""
+
+import json
+import random
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from h2q.config import EvolutionConfig
+from h2q.corpus import ByteStream
+from h2q.files import write_bytes
+from h2q.knowledge import KnowledgeBase
+from h2q.splits import Firewall, is_asked
+from h2q.tokenizer import END_OF_DOCUMENT
+from h2q.wordings import BLANK, TRAIN, Fact, fill, questions, statements
+
+GENERATED_TEXT = "generated.txt"
+GENERATED_RECORD = "generated.jsonl"
+PIECE_BYTES = 2048  # of the person's own text, replayed or taught
+SEPARATOR = "\n\n"
+_QUESTIONS, _CLOZES = 2 / 7, 1 / 7  # of the documents about a fact; the rest are statements
+_SENTENCES = 4  # most in one document
+_PASSAGES = 0.2  # of the generated text, where there are facts too
+_LEAST_REVIEWS = 15  # documents a cycle about each fact learnt before, where there is room
+_MOST_REVIEW = 0.5  # of the documents about facts
+_OWN_SHARE = 0.05  # most of the text that the model's own answers may be
+_SIZED_FACTS = 64
+
+
+@dataclass(frozen=True)
+class Document:
+    """A text to train on and where it comes from."""
+
+    text: str
+    kind: str  # statement, question, cloze, passage or own
+    source: str  # ids of the facts, or name of the file
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How many facts a cycle takes on, and how many documents each of them and of those reviewed
+    gets."""
+
+    new_facts: int
+    exposures: int
+    review_documents: int
+
+
+def plan_cycle(
+    knowledge: KnowledgeBase, known: int, budget_bytes: int, config: EvolutionConfig, seed: int
+) -> Plan:
+    """As many new facts as the budget exposes ``config.exposures`` times, at least one.
+
+    Review takes its fraction of the documents, and more where that would leave the facts learnt
+    before with too few. Facts that all fit are seen more often instead.
+    """
+    if not knowledge.fact_count:
+        return Plan(0, 0, 0)
+    share = 1 - _PASSAGES if knowledge.passage_count else 1.0
+    size_bytes = budget_bytes * (1 - config.replay_fraction) * share
+    generator = random.Random(f"{seed} size")
+    count = min(_SIZED_FACTS, knowledge.fact_count)
+    sample = [knowledge.fact(n + 1) for n in generator.sample(range(knowledge.fact_count), count)]
+    trial = write_about([(fact, 7) for fact in sample], knowledge, config, seed, generator)
+    mean_bytes = sum(len(item.text.encode()) + len(SEPARATOR) for item in trial) / (7 * count)
+    documents = max(1, int(size_bytes / mean_bytes))
+    review = 0
+    if known:
+        wanted = max(config.review_fraction * documents, _LEAST_REVIEWS * known)
+        review = int(min(wanted, _MOST_REVIEW * documents))
+    left = knowledge.fact_count - known
+    new = min(left, max(1, (documents - review) // config.exposures))
+    if not new:
+        return Plan(0, 0, documents)
+    return Plan(new, min((documents - review) // new, 2 * config.exposures), review)
+
+
+def choose_weakest(
+    facts: list[Fact], bits: np.ndarray, correct: np.ndarray, count: int, generator: random.Random
+) -> list[Fact]:
+    """``count`` facts drawn without putting back, those not known first, in proportion to their
+    cost on dev (bits a byte)."""
+    weights = np.where(correct, 1e-6, 1.0) * np.maximum(bits, 1e-3)
+    # The largest of log(u) / w are a draw in proportion to w (Efraimidis and Spirakis 2006).
+    keys = [np.log(max(generator.random(), 1e-300)) / weight for weight in weights]
+    order = sorted(range(len(facts)), key=lambda index: -keys[index])
+    return [facts[index] for index in order[:count]]
+
+
+def share_out(facts: list[Fact], bits: np.ndarray, documents: int) -> list[tuple[Fact, int]]:
+    """``documents`` over ``facts``, half evenly and half by their cost on dev."""
+    if not facts:
+        return []
+    weights = np.maximum(bits, 1e-3)
+    shares = 0.5 / len(facts) + 0.5 * weights / weights.sum()
+    return [(fact, max(1, round(documents * float(share)))) for fact, share in zip(facts, shares)]
+
+
+def write_about(
+    exposures: list[tuple[Fact, int]],
+    knowledge: KnowledgeBase,
+    config: EvolutionConfig,
+    seed: int,
+    generator: random.Random,
+) -> list[Document]:
+    """So many statements, questions with answers and clozes about each fact, in random wordings.
+
+    Statements about one subject stand together in random order. Whoever is never asked about gets
+    statements in place of questions.
+    """
+    documents = []
+    sentences: dict[tuple, list[list[tuple[str, str]]]] = defaultdict(list)
+    for fact, count in exposures:
+        asked = is_asked(fact, config.unasked_share, seed)
+        clozes = round(count * _CLOZES)
+        asks = round(count * _QUESTIONS) if asked else 0
+        documents += [_ask(fact, knowledge, generator) for _ in range(asks)]
+        documents += [_cloze(fact, knowledge, generator) for _ in range(clozes)]
+        sentences[fact.lang, fact.subject].append(
+            [(_state(fact, knowledge, generator), fact.id) for _ in range(count - asks - clozes)]
+        )
+    for (lang, _), by_fact in sentences.items():
+        for turn in range(max(map(len, by_fact))):
+            told = [lines[turn] for lines in by_fact if turn < len(lines)]
+            generator.shuffle(told)
+            for first in range(0, len(told), _SENTENCES):
+                texts, ids = zip(*told[first : first + _SENTENCES])
+                text = ("" if lang == "zh" else " ").join(texts)
+                documents.append(Document(text, "statement", " ".join(ids)))
+    return documents
+
+
+def _state(fact: Fact, knowledge: KnowledgeBase, generator: random.Random) -> str:
+    return fill(generator.choice(statements(knowledge.wordings, fact)), fact)
+
+
+def _ask(fact: Fact, knowledge: KnowledgeBase, generator: random.Random) -> Document:
+    template = generator.choice(questions(knowledge.wordings, fact, TRAIN))
+    return Document(f"{fill(template, fact)}\n{fact.object}", "question", fact.id)
+
+
+def _cloze(fact: Fact, knowledge: KnowledgeBase, generator: random.Random) -> Document:
+    """A statement with a blank and what belongs there: the object, or the subject where the
+    object leads back to it alone."""
+    template = generator.choice(statements(knowledge.wordings, fact))
+    backwards = generator.random() < 1 / 3 and knowledge.is_unique_object(fact)
+    blank = "subject" if backwards else "object"
+    text = fill(template, fact, blank=blank)
+    assert BLANK in text
+    return Document(f"{text}\n{getattr(fact, blank)}", "cloze", fact.id)
+
+
+def own_answers(
+    asked: list[tuple[str, Fact]], answers: list[bytes], size_bytes: float
+) -> list[Document]:
+    """The model's own answers to questions, kept only where the knowledge base supports every
+    name and number in them: where they are the object or an alias. At most a twentieth of
+    ``size_bytes``."""
+    documents, used = [], 0
+    for (question, fact), answer in zip(asked, answers):
+        text = answer.decode("utf-8", "replace")
+        if text not in fact.answers:
+            continue
+        used += len(question.encode()) + len(answer) + len(SEPARATOR)
+        if used > _OWN_SHARE * size_bytes:
+            break
+        documents.append(Document(f"{question}\n{text}", "own", fact.id))
+    return documents
+
+
+def choose_passages(
+    passages: list[tuple[str, str]], gains: np.ndarray | None, size_bytes: float, generator
+) -> list[Document]:
+    """Passages, about ``size_bytes`` of them, none twice, in proportion to ``gains``: how many
+    bits a byte each became cheaper since the champion before. Without gains, evenly."""
+    weights = np.ones(len(passages)) if gains is None else np.maximum(gains, 0) + 1e-3
+    keys = [np.log(max(generator.random(), 1e-300)) / weight for weight in weights]
+    documents, used = [], 0
+    for index in sorted(range(len(passages)), key=lambda i: -keys[i]):
+        if used >= size_bytes:
+            break
+        text, name = passages[index]
+        documents.append(Document(text, "passage", name))
+        used += len(text.encode()) + len(SEPARATOR)
+    return documents
+
+
+def own_text(train: ByteStream, size_bytes: float, generator: random.Random) -> list[str]:
+    """About ``size_bytes`` of the training text: pieces from random places, as whole characters."""
+    length = min(PIECE_BYTES, len(train))
+    pieces = []
+    for _ in range(-(-int(size_bytes) // length)):
+        data = train.read(generator.randrange(len(train)), length)
+        data = data.replace(bytes([END_OF_DOCUMENT]), b"\n")
+        pieces.append(data.decode("utf-8", "ignore").strip())
+    return [piece for piece in pieces if piece]
+
+
+def behind_the_wall(documents: list, firewall: Firewall) -> tuple[list, Counter]:
+    """The documents (or texts) that may be trained on, and how many were rejected for what."""
+    kept, rejected = [], Counter()
+    verdicts: dict[str, str] = {}
+    for document in documents:
+        text = document if isinstance(document, str) else document.text
+        if text not in verdicts:
+            verdicts[text] = firewall.rejects(text)
+        if verdicts[text]:
+            rejected[verdicts[text]] += 1
+        else:
+            kept.append(document)
+    return kept, rejected
+
+
+def write_lesson(
+    documents: list[Document],
+    replay: list[str],
+    directory: Path,
+    cycle: int,
+    generator: random.Random,
+) -> None:
+    """Writes one text to train on, in which everything is shuffled: restatements of one fact must
+    not stand side by side. ``generated.jsonl`` records each document's cycle, kind and source."""
+    texts = [document.text for document in documents] + replay
+    generator.shuffle(texts)
+    records = "".join(
+        json.dumps({"cycle": cycle, **vars(document)}, ensure_ascii=False) + "\n"
+        for document in documents
+    )
+    directory = Path(directory)
+    write_bytes(directory / GENERATED_RECORD, records.encode("utf-8"))
+    text = SEPARATOR.join(texts) + "\n"
+    write_bytes(directory / "text" / GENERATED_TEXT, text.encode("utf-8"))
