@@ -10,7 +10,7 @@ from conftest import REPOSITORY, run_python
 ROWS = """
 messages errors config settings_file files tokenizer offline console interrupts
 encodings text_files corpus hardware attention fused model muon optim checkpoint model_file saved_run
-generation evaluation trainer inference knowledge evolution
+generation evaluation trainer inference export knowledge evolution report tensorboard_curves
 chat text_report commands cli
 """
 FOUNDATION, *_ = (row.split() for row in ROWS.strip().splitlines())
@@ -20,6 +20,7 @@ EXTRAS = {  # of pyproject.toml: what they bring, and the one module that uses i
     "settings_file": {"tomli"},
     "report": {"matplotlib"},
     "export": {"safetensors"},
+    "tensorboard_curves": {"tensorboard"},
 }
 TREES = {
     path.stem: ast.parse(path.read_text(encoding="utf-8"))
