@@ -30,6 +30,8 @@ SCRIPTS = {
     "local_training_system": ["LocalModelTrainer", "SelfEvolutionEngine"],
     "local_inference_demo": ["LocalInferenceModel"],
 }
+POSIX = {"fcntl", "resource", "termios", "tty", "pty", "pwd", "grp", "readline", "curses"}
+POSIX_OS = {"fork", "getuid", "geteuid", "sched_getaffinity", "getloadavg", "uname", "killpg"}
 each_module = pytest.mark.parametrize("module", ORDER)
 
 
@@ -89,6 +91,27 @@ def test_extras_are_imported_only_when_they_are_used():
 @pytest.mark.parametrize("module", TREES)
 def test_a_module_says_what_it_does(module):
     assert len(ast.get_docstring(TREES[module]) or "") > 20
+
+
+@each_module
+def test_what_only_posix_has_is_imported_with_a_fallback(module):
+    """At the top of ``try``, with the ``except ImportError`` of a Windows machine."""
+    guarded = {
+        alias.name
+        for node in ast.walk(TREES[module])
+        if isinstance(node, ast.Try)
+        and any(
+            handler.type and "ImportError" in ast.unparse(handler.type) for handler in node.handlers
+        )
+        for inner in node.body
+        if isinstance(inner, ast.Import)
+        for alias in inner.names
+    }
+    guarded |= {name for name in ("readline",) if module == "chat"}  # suppress(ImportError)
+    assert imports(module) & POSIX <= guarded
+    for node in ast.walk(TREES[module]):
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "os":
+            assert node.attr not in POSIX_OS, ast.unparse(node)
 
 
 @each_module
