@@ -121,6 +121,7 @@ def _train_parser() -> _Parser:
     add("--resume", action="store_true", help=message("help.resume"))
     add("--dry_run", action="store_true", help=message("help.dry_run"))
     add("--quiet", action="store_true", help=message("help.quiet"))
+    add("--tensorboard", action="store_true", help=message("help.tensorboard"))
     add("--config", type=Path, metavar="FILE", help=message("help.config"))
     add("--preset", metavar="|".join(config.PRESETS), help=message("help.preset"))
     add("--lr", type=float, metavar="X", help=message("help.lr"))
@@ -135,13 +136,26 @@ def _chat_parser() -> _Parser:
     parser = _parser("help.chat")
     add = parser.add_argument
     defaults = SamplingConfig()
-    add("--mode", default="demo", metavar="demo|interactive", help=message("help.mode_chat"))
+    add("--mode", default="demo", metavar="demo|interactive|export", help=message("help.mode_chat"))
     add(
         "--model",
         type=Path,
         default=Path(config.MODEL_PATH),
         metavar="FILE",
         help=message("help.model"),
+    )
+    add(
+        "--format",
+        default=config.EXPORT_FORMATS[0],
+        metavar="|".join(config.EXPORT_FORMATS),
+        help=message("help.format"),
+    )
+    add(
+        "--export_dir",
+        type=Path,
+        default=Path(config.EXPORT_DIR),
+        metavar="PATH",
+        help=message("help.export_dir"),
     )
     add("--prompt", metavar="TEXT", help=message("help.prompt"))
     add(
@@ -268,12 +282,16 @@ def _require_encoding(name: str) -> None:
 
 
 def _chat(arguments: argparse.Namespace, console: Console) -> None:
-    _require_choice("--mode", arguments.mode, ("demo", "interactive"))
+    _require_choice("--mode", arguments.mode, ("demo", "interactive", "export"))
+    _require_choice("--format", arguments.format, config.EXPORT_FORMATS)
     sampling = SamplingConfig(
         temperature=arguments.temperature,
         max_length=arguments.max_length,
         seed=arguments.seed,
     )
+    if arguments.mode == "export":
+        _export(arguments, console)
+        return
     from h2q import chat
     from h2q.inference import LocalInferenceModel
 
@@ -285,3 +303,12 @@ def _chat(arguments: argparse.Namespace, console: Console) -> None:
         chat.demo(model, prompts, sampling, console)
     else:
         chat.interactive(model, arguments.prompt, sampling, console)
+
+
+def _export(arguments: argparse.Namespace, console: Console) -> None:
+    with console.passing("start.loading"):
+        from h2q.export import export_model
+        from h2q.model_file import load_model
+    model, provenance = load_model(arguments.model)
+    files = export_model(model, provenance, arguments.export_dir, arguments.format)
+    console.say("export.done", form=arguments.format, files=" · ".join(map(str, files)))

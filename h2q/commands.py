@@ -5,6 +5,7 @@ on the output directory.
 """
 
 import argparse
+import contextlib
 import shlex
 import tempfile
 from dataclasses import replace
@@ -40,7 +41,9 @@ from h2q.knowledge import (
     shipped_data,
 )
 from h2q.model_file import load_model
+from h2q.report import write_report
 from h2q.saved_run import SavedRun, load_saved_run
+from h2q.tensorboard_curves import TensorBoardCurves, require_tensorboard
 from h2q.text_files import find_text_files
 from h2q.text_report import report_text
 from h2q.trainer import LocalModelTrainer
@@ -66,6 +69,8 @@ class TrainingCommands:
         self.given = given
         self.console = console
         self.device = choose_device(arguments.device)
+        if arguments.tensorboard:
+            require_tensorboard()
         for path in (arguments.data_dir, arguments.eval_dir):
             if path is not None and not find_text_files(path):
                 raise CorpusError("corpus.empty", path=path)
@@ -83,6 +88,10 @@ class TrainingCommands:
         dtype = self._dtype(saved)
         self._say_banner(dtype, training_config.seed)
         corpus = self._open_corpus(model_config.context_length)
+        curves = None
+        if self.arguments.tensorboard:
+            first_step = saved.position.step if saved is not None else 0
+            curves = TensorBoardCurves(self.output_dir, first_step)
         trainer = LocalModelTrainer(
             corpus,
             self.output_dir,
@@ -92,14 +101,17 @@ class TrainingCommands:
             dtype=dtype,
             console=self.console,
             resume_from=saved,
+            curves=curves,
         )
-        trainer.train()
+        with contextlib.closing(curves) if curves is not None else contextlib.nullcontext():
+            trainer.train()
         self.console.say(
             "train.files",
             model=self.output_dir / MODEL_PATH,
             checkpoints=self.output_dir / CHECKPOINT_DIR,
             log=self.output_dir / TRAINING_LOG,
         )
+        write_report(self.output_dir, self.console)
         if self.arguments.mode == "train":
             self._say_next()
         return corpus
@@ -140,6 +152,7 @@ class TrainingCommands:
             console=self.console,
             resume=self.arguments.resume,
         ).evolve()
+        write_report(self.output_dir, self.console)
 
     def _open_knowledge(
         self, directory: Path, index: Path, context_length: int

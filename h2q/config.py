@@ -15,7 +15,11 @@ MODEL_PATH = "h2q_project/h2q_trained_model.pt"
 CHECKPOINT_DIR = "training_checkpoints"
 TRAINING_LOG = "training_log.json"
 EVOLUTION_STATS = "evolution_stats.json"
+REPORT = "training_report.png"
 
+EXPORT_DIR = "h2q_export"
+
+EXPORT_FORMATS = ("safetensors", "transformers")
 DEVICES = ("auto", "cpu", "cuda")
 DTYPES = ("auto", "float32", "bfloat16")
 SEED_MAX = 2**31 - 1

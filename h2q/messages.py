@@ -26,7 +26,17 @@ def default_language() -> str:
 
 def message(key: str, /, **values) -> str:
     """The sentence named ``key`` in the language in use."""
-    return MESSAGES[key][LANGUAGES.index(_language)].format(**values)
+    return message_in(_language, key, **values)
+
+
+def message_in(language: str, key: str, /, **values) -> str:
+    """The sentence named ``key`` in a language of its own, where the usual one cannot be shown."""
+    return MESSAGES[key][LANGUAGES.index(language)].format(**values)
+
+
+def language() -> str:
+    """The language in use."""
+    return _language
 
 
 MESSAGES: dict[str, tuple[str, str]] = {
@@ -656,7 +666,79 @@ MESSAGES: dict[str, tuple[str, str]] = {
     ),
     "chat.input": ("\n👤 > ", "\n👤 > "),
     "chat.bye": ("👋 再见！", "👋 Goodbye!"),
+    # Report
+    "report.written": ("📈 训练报告: {path}", "📈 Report: {path}"),
+    "report.missing": (
+        "ℹ️ 安装 matplotlib 后会画出训练报告 training_report.png：pip install matplotlib",
+        "ℹ️ With matplotlib a training_report.png is drawn too: pip install matplotlib",
+    ),
+    "report.loss": ("损失", "Loss"),
+    "report.batches": ("训练（单个批次）", "training (single batches)"),
+    "report.train": ("训练（每轮平均）", "training (mean of the epoch)"),
+    "report.heldout": ("评估（留出文本）", "held out"),
+    "report.step": ("步", "step"),
+    "report.nats": ("nat / 字节", "nats per byte"),
+    "report.rate": ("学习率", "Learning rate"),
+    "report.speed": ("速度（字节/秒）", "Speed (bytes/s)"),
+    "report.minutes": ("分钟", "minutes"),
+    "report.evolution": (
+        "进化：每个周期新模型的改进及其区间",
+        "Evolution: gain of each new model, with its interval",
+    ),
+    "report.promoted": ("采用", "kept"),
+    "report.rejected": ("未采用", "not kept"),
+    "report.cycle": ("周期", "cycle"),
+    "report.better": ("改进（nat / 字节）", "gain (nats per byte)"),
+    # Export
+    "export.done": ("💾 已导出 {form}：{files}", "💾 Exported as {form}: {files}"),
+    "export.card": (
+        "# 用 H2Q-Evo 训练的字节级语言模型\n\n"
+        "- 参数: {parameters:,}（{layers} 层，宽 {width}，{heads} 头，上下文 {context} 字节）\n"
+        "- 结构: GPT-NeoX，顺序残差；词汇表是 256 个字节（UTF-8），0 填充，255 结束文本\n"
+        "- 取自第 {epoch} 轮（第 {step} 步），留出文本上的损失 {loss}（每字节，nat）；进化周期 {cycle}\n\n"
+        "## 限制\n\n"
+        "这样小的模型学到的是训练文本的用词和文风；它不会推理，说的话也不保证属实，还可能原样复述训练文本。"
+        "分享之前，请确认训练文本允许您这样做。\n\n"
+        "## 来历\n\n```json\n{provenance}\n```\n",
+        "# A byte-level language model trained with H2Q-Evo\n\n"
+        "- {parameters:,} parameters ({layers} layers, width {width}, {heads} heads, context of "
+        "{context} bytes)\n"
+        "- GPT-NeoX with sequential residuals; the vocabulary is the 256 bytes (UTF-8), 0 pads, 255 "
+        "ends a text\n"
+        "- from epoch {epoch} (step {step}), loss on held-out text {loss} (nats per byte); "
+        "evolution cycle {cycle}\n\n"
+        "## Limits\n\n"
+        "So small a model learns the words and the style of its text; it does not reason, what it "
+        "says need not be true, and it may repeat its text verbatim. Before you share it, make sure "
+        "that the text allows it.\n\n"
+        "## Provenance\n\n```json\n{provenance}\n```\n",
+    ),
+    "export.card_safetensors": (
+        "{about}\n## 使用\n\n`model.safetensors` 是权重，`config.json` 是尺寸；张量的名字与 `h2q.model.Transformer` 相同。\n",
+        "{about}\n## Use\n\n`model.safetensors` holds the weights, `config.json` the dimensions; tensors "
+        "have the names of `h2q.model.Transformer`.\n",
+    ),
+    "export.card_transformers": (
+        "{about}\n## 使用\n\n```python\nfrom transformers import AutoModelForCausalLM, AutoTokenizer\n\n"
+        'model = AutoModelForCausalLM.from_pretrained(".")\n'
+        'tokenizer = AutoTokenizer.from_pretrained(".")\n'
+        'tokens = tokenizer("人工智能是", return_tensors="pt").input_ids\n'
+        "print(tokenizer.decode(model.generate(tokens, max_new_tokens=120, do_sample=True)[0]))\n```\n",
+        "{about}\n## Use\n\n```python\nfrom transformers import AutoModelForCausalLM, AutoTokenizer\n\n"
+        'model = AutoModelForCausalLM.from_pretrained(".")\n'
+        'tokenizer = AutoTokenizer.from_pretrained(".")\n'
+        'tokens = tokenizer("The Moon is", return_tensors="pt").input_ids\n'
+        "print(tokenizer.decode(model.generate(tokens, max_new_tokens=120, do_sample=True)[0]))\n```\n",
+    ),
     # Help
+    "help.format": (
+        "导出格式：safetensors（原样）或 transformers（GPT-NeoX，默认：safetensors）",
+        "format of the export: safetensors (as it is, default) or transformers (GPT-NeoX)",
+    ),
+    "help.export_dir": (
+        "导出到哪个目录（默认：h2q_export）",
+        "where to export to (default: h2q_export)",
+    ),
     "help.train": (
         "用您自己的文本在本机训练语言模型，或让它自我进化。完全离线。",
         "Train a language model on your own text, or let it evolve. Entirely offline.",
@@ -718,6 +800,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "从 TOML 文件读取设置；命令行上给出的参数优先",
         "read settings from a TOML file; what is given on the command line wins",
     ),
+    "help.tensorboard": (
+        "另外写出 TensorBoard 曲线（需要安装 tensorboard）",
+        "write curves for TensorBoard too (needs tensorboard installed)",
+    ),
     "help.patience": (
         "评估损失连续多少轮没有下降就提前结束（默认：0，不提前）",
         "end early after this many epochs without a lower held-out loss (default: 0, never)",
@@ -742,9 +828,9 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "precision of the computation (default: auto, bfloat16 where the processor has it)",
     ),
     "help.mode_chat": (
-        "demo：续写四个提示并显示统计；interactive：交互对话（默认：demo）",
-        "demo: continue four prompts and show statistics; interactive: type your own "
-        "(default: demo)",
+        "demo：续写四个提示并显示统计；interactive：交互对话；export：导出给别的工具（默认：demo）",
+        "demo: continue four prompts and show statistics; interactive: type your own; export: for "
+        "other tools (default: demo)",
     ),
     "help.model": (
         "模型文件（默认：h2q_project/h2q_trained_model.pt）",

@@ -46,7 +46,7 @@ def read_settings(path: Path, parser: argparse.ArgumentParser, given: list[str])
     for key, value in content.items():
         flag = "--" + key.replace("-", "_")
         if flag not in actions:
-            known = [*(name[2:] for name in actions), *TABLES]
+            known = [*TABLES] if isinstance(value, dict) else [name[2:] for name in actions]
             raise _unknown(path, key, known)
         as_arguments = _as_arguments(path, key, value, actions[flag])
         if flag not in overruled:

@@ -12,7 +12,7 @@ import sys
 import pytest
 import torch
 
-from conftest import REPOSITORY, chat, corpus_file, make_text, train
+from conftest import REPOSITORY, chat, corpus_file, make_text, small_settings, train
 from h2q.config import MODEL_PATH, ModelConfig
 from h2q.model import Transformer
 from h2q.model_file import save_model
@@ -263,7 +263,8 @@ def test_quiet_shows_warnings_only(tmp_path):
     (tmp_path / "t").mkdir()
     (tmp_path / "t" / "a.txt").write_text(make_text(3000), encoding="utf-8")
     (tmp_path / "t" / "nothing.txt").touch()
-    result = train("--quiet", "--preset", "tiny", "--epochs", 1, "--data_dir", "t", cwd=tmp_path)
+    settings = small_settings(tmp_path)
+    result = train("--quiet", "--epochs", 1, "--data_dir", "t", *settings, cwd=tmp_path)
     assert result.returncode == 0
     assert result.stdout == ""
     assert result.stderr == "⏭️ 跳过 nothing.txt：空文件\n"

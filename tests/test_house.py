@@ -10,7 +10,7 @@ from conftest import REPOSITORY, run_python
 ROWS = """
 messages errors config settings_file files tokenizer offline console interrupts
 encodings text_files corpus hardware attention fused model muon optim checkpoint model_file saved_run
-wordings knowledge sampling endings drafts decoding generation evaluation capability gate splits lessons lineage trainer inference evolution
+wordings knowledge sampling endings drafts decoding generation evaluation capability gate splits lessons lineage trainer inference export evolution report tensorboard_curves
 chat text_report commands cli
 """
 FOUNDATION, *_ = (row.split() for row in ROWS.strip().splitlines())
@@ -20,6 +20,7 @@ EXTRAS = {  # of pyproject.toml: what they bring, and the one module that uses i
     "settings_file": {"tomli"},
     "report": {"matplotlib"},
     "export": {"safetensors"},
+    "tensorboard_curves": {"tensorboard"},
 }
 TREES = {
     path.stem: ast.parse(path.read_text(encoding="utf-8"))
@@ -29,6 +30,8 @@ SCRIPTS = {
     "local_training_system": ["LocalModelTrainer", "SelfEvolutionEngine"],
     "local_inference_demo": ["LocalInferenceModel"],
 }
+POSIX = {"fcntl", "resource", "termios", "tty", "pty", "pwd", "grp", "readline", "curses"}
+POSIX_OS = {"fork", "getuid", "geteuid", "sched_getaffinity", "getloadavg", "uname", "killpg"}
 each_module = pytest.mark.parametrize("module", ORDER)
 
 
@@ -88,6 +91,27 @@ def test_extras_are_imported_only_when_they_are_used():
 @pytest.mark.parametrize("module", TREES)
 def test_a_module_says_what_it_does(module):
     assert len(ast.get_docstring(TREES[module]) or "") > 20
+
+
+@each_module
+def test_what_only_posix_has_is_imported_with_a_fallback(module):
+    """At the top of ``try``, with the ``except ImportError`` of a Windows machine."""
+    guarded = {
+        alias.name
+        for node in ast.walk(TREES[module])
+        if isinstance(node, ast.Try)
+        and any(
+            handler.type and "ImportError" in ast.unparse(handler.type) for handler in node.handlers
+        )
+        for inner in node.body
+        if isinstance(inner, ast.Import)
+        for alias in inner.names
+    }
+    guarded |= {name for name in ("readline",) if module == "chat"}  # suppress(ImportError)
+    assert imports(module) & POSIX <= guarded
+    for node in ast.walk(TREES[module]):
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "os":
+            assert node.attr not in POSIX_OS, ast.unparse(node)
 
 
 @each_module
