@@ -1,0 +1,46 @@
+"""What the tests of faults share: one server of runs a process, and the tools that may be missing."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from .nursery import Nursery, strace_works
+from .trials import Runs
+
+
+@pytest.fixture(scope="session")
+def nursery(tmp_path_factory):
+    if sys.platform != "linux":
+        pytest.skip("needs Linux: processes are forked and watched through /proc")
+    with Nursery(tmp_path_factory.mktemp("nursery")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def runs(nursery, tmp_path_factory):
+    return Runs(nursery, tmp_path_factory.mktemp("runs"))
+
+
+@pytest.fixture(scope="session")
+def strace():
+    if not strace_works():
+        pytest.skip("needs strace, and the right to use it")
+
+
+@pytest.fixture(scope="session")
+def root():
+    if not hasattr(os, "geteuid") or os.geteuid() != 0:
+        pytest.skip("needs root")
+
+
+@pytest.fixture(scope="session")
+def mounts(root):
+    """The right to mount in a namespace of one's own."""
+    if shutil.which("unshare") is None:
+        pytest.skip("needs unshare")
+    probe = ["unshare", "-m", "mount", "-t", "tmpfs", "none", "/mnt"]
+    if subprocess.run(probe, capture_output=True, check=False).returncode != 0:
+        pytest.skip("needs the right to mount")

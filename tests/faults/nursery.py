@@ -1,0 +1,250 @@
+"""Runs the command line in processes that may be killed or lied to by the system, many a minute.
+
+A server imports PyTorch once and forks a child for each run, so a trial costs half a second. In
+the children ``--preset tiny`` is a model of about 50 thousand parameters that is saved at every
+step. ``strace`` attaches to a child before it begins and injects a signal or an error into one of
+its system calls.
+
+    python -m tests.faults.nursery      (the server: a JSON request a line, answers likewise)
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+CALLS = {  # what is injected into, with the names that other processors have for it
+    "write": "write",
+    "fsync": "fsync",
+    "rename": "?rename,?renameat,?renameat2",
+    "unlink": "?unlink,?unlinkat",
+    "link": "?link,?linkat",
+}
+_PATIENCE_SECONDS = 300
+
+
+def strace_works() -> bool:
+    """Whether ``strace`` is there and may be used here."""
+    if shutil.which("strace") is None:
+        return False
+    probe = ["strace", "-o", os.devnull, "-e", "inject=fsync:error=EIO:when=1", "true"]
+    return subprocess.run(probe, capture_output=True, check=False).returncode == 0
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a run ended: its exit code (minus the signal that killed it), and what it wrote."""
+
+    code: int
+    stdout: str
+    stderr: str
+    acknowledged: list[int]  # the steps whose save had returned
+    tally: dict[str, int]  # system calls by name, where they were counted
+
+
+class Nursery:
+    """A server of forked runs; a context that ends it."""
+
+    def __init__(self, directory: Path):
+        """Keeps its own files (output and acknowledgements) in ``directory``."""
+        self.directory = Path(directory)
+        self.directory.mkdir(parents=True, exist_ok=True)
+
+    def __enter__(self):
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY)}
+        environment.pop("H2Q_LANG", None)
+        self._server = subprocess.Popen(
+            [sys.executable, "-m", "tests.faults.nursery"],
+            cwd=REPOSITORY,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            encoding="utf-8",
+        )
+        return self
+
+    def __exit__(self, *_):
+        self._server.stdin.close()
+        self._server.wait(30)
+
+    def train(self, *arguments, **options) -> Ending:
+        return self.run("train", *arguments, **options)
+
+    def chat(self, *arguments, **options) -> Ending:
+        return self.run("chat", *arguments, **options)
+
+    def run(
+        self,
+        script: str,
+        *arguments,
+        cwd: Path | None = None,
+        first: str = "",
+        inject: str | None = None,
+        count: str | None = None,
+        trace: Path | None = None,
+        trace_options: tuple = (),
+        kill_after: float | None = None,
+    ) -> Ending:
+        """One run of a script with ``arguments``.
+
+        ``first`` is code that the child executes before. ``inject`` is an injection in the words
+        of strace, ``call:what:when=N``; ``count`` counts these calls instead; ``trace`` is a file
+        for the trace of ``trace_options``. ``kill_after`` seconds the child is killed from outside.
+        """
+        outputs = [self.directory / name for name in ("stdout", "stderr", "acknowledged")]
+        traced = bool(inject or count or trace)
+        request = {
+            "script": script,
+            "arguments": [str(argument) for argument in arguments],
+            "cwd": str(cwd or self.directory),
+            "first": first,
+            "outputs": list(map(str, outputs)),
+            "stopped": traced,
+        }
+        pid = self._ask(request)["pid"]
+        tracer, tally_path = None, self.directory / "tally"
+        if traced:
+            command = ["strace", "-f", "-qq", "-p", str(pid)]
+            if inject:
+                calls = inject.partition(":")[0]
+                names = CALLS.get(calls, calls)
+                command += ["-e", f"trace={names}", "-o", os.devnull]
+                command += ["-e", f"inject={names}:{inject.partition(':')[2]}"]
+            elif count:
+                command += ["-c", "-U", "calls,name", "-e", f"trace={count}", "-o", tally_path]
+            else:
+                command += [*trace_options, "-o", trace]
+            tracer = subprocess.Popen(list(map(str, command)))
+            _wait_until(lambda: _field(pid, "TracerPid") != "0")
+            os.kill(pid, signal.SIGCONT)
+        if kill_after is not None:
+            time.sleep(kill_after)
+            os.kill(pid, signal.SIGKILL)
+        code = json.loads(self._server.stdout.readline())["code"]
+        if tracer is not None:
+            tracer.wait(_PATIENCE_SECONDS)
+        stdout, stderr = (path.read_text(encoding="utf-8", errors="replace") for path in outputs[:2])
+        saved = outputs[2].read_bytes()
+        acknowledged = [int.from_bytes(saved[i : i + 8], "little") for i in range(0, len(saved), 8)]
+        return Ending(code, stdout, stderr, acknowledged, _tally(tally_path) if count else {})
+
+    def _ask(self, request: dict) -> dict:
+        self._server.stdin.write(json.dumps(request) + "\n")
+        self._server.stdin.flush()
+        return json.loads(self._server.stdout.readline())
+
+
+def _wait_until(condition) -> None:
+    end = time.monotonic() + _PATIENCE_SECONDS
+    while not condition():
+        if time.monotonic() > end:
+            raise TimeoutError("the tracer did not come")
+        time.sleep(0.002)
+
+
+def _field(pid: int, name: str) -> str:
+    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
+    return next(line.split()[1] for line in status.splitlines() if line.startswith(name))
+
+
+def _tally(path: Path) -> dict[str, int]:
+    """Calls by name from the table of ``strace -c``."""
+    rows = (line.split() for line in path.read_text(encoding="ascii").splitlines())
+    return {row[1]: int(row[0]) for row in rows if len(row) == 2 and row[0].isdigit()}
+
+
+def _serve() -> None:
+    from h2q import chat, commands, config  # loads PyTorch and all of the package  # noqa: F401
+
+    small = config.ModelConfig(
+        embed_dim=48, n_heads=2, n_layers=2, context_length=64, feedforward_dim=96
+    )
+    config.PRESETS["tiny"] = config.Preset(
+        small, config.TrainingConfig(lr=2e-3, save_interval_seconds=0.0)
+    )
+    _warm_up(small)
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    for line in sys.stdin:
+        request = json.loads(line)
+        pid = os.fork()
+        if pid == 0:
+            _child(request)
+        print(json.dumps({"pid": pid}), file=answers, flush=True)
+        _, status = os.waitpid(pid, 0)
+        print(json.dumps({"code": os.waitstatus_to_exitcode(status)}), file=answers, flush=True)
+
+
+def _warm_up(config) -> None:
+    """One step, so that what PyTorch imports at the first use is imported once."""
+    import torch
+
+    from h2q.config import TrainingConfig
+    from h2q.model import Transformer
+    from h2q.optim import Optimizers
+
+    model = Transformer(config).initialize(0)
+    optimizers = Optimizers(model, TrainingConfig(), torch.float32)
+    model(torch.ones(1, 8, dtype=torch.long)).sum().backward()
+    optimizers.step()
+
+
+def _child(request: dict) -> None:
+    code = 99
+    try:
+        os.chdir(request["cwd"])
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+        *streams, acknowledged = (os.open(path, flags) for path in request["outputs"])
+        for number, descriptor in enumerate([os.open(os.devnull, os.O_RDONLY), *streams]):
+            os.dup2(descriptor, number)
+        sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
+        _report_saves_to(acknowledged)
+        exec(request["first"], {})
+        if request["stopped"]:
+            os.kill(os.getpid(), signal.SIGSTOP)
+        code = _run(request["script"], request["arguments"])
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except (OSError, ValueError):
+                pass
+        os._exit(code)
+
+
+def _report_saves_to(descriptor: int) -> None:
+    """Notes each step whose save has returned, by a call that nothing is injected into."""
+    from h2q.checkpoint import CheckpointDirectory
+    from h2q.trainer import LocalModelTrainer
+
+    save, count = CheckpointDirectory.save, 0
+
+    def save_and_note(self, step, *arguments, **options):
+        nonlocal count
+        path = save(self, step, *arguments, **options)
+        os.pwrite(descriptor, step.to_bytes(8, "little"), 8 * count)
+        count += 1
+        return path
+
+    CheckpointDirectory.save = save_and_note
+    LocalModelTrainer._show_sample = lambda self: None  # which takes longer than the step
+
+
+def _run(script: str, arguments: list[str]) -> int:
+    from h2q import cli
+
+    names = {"train": "local_training_system.py", "chat": "local_inference_demo.py"}
+    sys.argv = [names[script], *arguments]
+    return (cli.train_main if script == "train" else cli.chat_main)(arguments)
+
+
+if __name__ == "__main__":
+    _serve()

@@ -1,0 +1,125 @@
+"""What a trial is made of: a small text, a run, and whether two runs ended the same."""
+
+import hashlib
+import json
+import random
+import shutil
+from pathlib import Path
+
+from h2q import checkpoint
+from h2q.config import CHECKPOINT_DIR, MODEL_PATH, TRAINING_LOG
+from h2q.model_file import load_model
+
+from .nursery import Ending, Nursery
+
+WORDS = ["the", "cat", "sat", "on", "a", "mat", "人工智能", "机器学习", "深度学习", "学习", "数据"]
+_CLOCKS = {"seconds", "epoch_seconds", "step_seconds", "tokens_per_second"}
+
+
+def write_text(path: Path, size: int = 1400, seed: int = 0) -> Path:
+    """About ``size`` bytes of words; 1,400 are two batches of the children's model an epoch."""
+    generator = random.Random(seed)
+    words, written = [], 0
+    while written < size:
+        words.append(generator.choice(WORDS) + generator.choice([" ", " ", " ", "\n"]))
+        written += len(words[-1].encode("utf-8"))
+    path.write_text("".join(words), encoding="utf-8")
+    return path
+
+
+def arguments(text: Path, output: Path, *, resume: bool = False, epochs: int = 2) -> list:
+    """Of a training of the children's model."""
+    command = ["--preset", "tiny", "--epochs", epochs, "--data_dir", text, "--output_dir", output]
+    return [*command, "--dtype", "float32", *(["--resume"] if resume else [])]
+
+
+def final_state(output: Path) -> dict[str, str]:
+    """Digests of all that a finished run leaves: its newest checkpoint, log and model."""
+    newest = list(checkpoint.CheckpointDirectory(output / CHECKPOINT_DIR).steps().values())[-1]
+    tensors, metadata = checkpoint.load(newest)
+    log = json.loads((output / TRAINING_LOG).read_text(encoding="utf-8"))
+    model, provenance = load_model(output / MODEL_PATH)
+    return {
+        "tensors": _digest_tensors(tensors),
+        "metadata": _digest_json(metadata),
+        "log": _digest_json(log),
+        "model": _digest_tensors(model.state_dict()),
+        "provenance": _digest_json(provenance),
+    }
+
+
+def _digest_tensors(tensors: dict) -> str:
+    whole = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        whole.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        whole.update(tensor.numpy().tobytes())
+    return whole.hexdigest()
+
+
+def _digest_json(value) -> str:
+    def timeless(item):
+        if isinstance(item, dict):
+            return {key: timeless(part) for key, part in item.items() if key not in _CLOCKS}
+        return [timeless(part) for part in item] if isinstance(item, list) else item
+
+    return hashlib.sha256(json.dumps(timeless(value), sort_keys=True).encode()).hexdigest()
+
+
+def snapshot(directory: Path) -> dict[str, bytes]:
+    """Every file below ``directory`` but the lock, with its bytes."""
+    return {
+        str(path.relative_to(directory)): path.read_bytes()
+        for path in sorted(directory.rglob("*"))
+        if path.is_file() and path.name != ".h2q.lock"
+    }
+
+
+class Runs:
+    """Trainings on one text, to be disturbed and compared with one that was not."""
+
+    def __init__(self, nursery: Nursery, directory: Path):
+        self.nursery = nursery
+        self.directory = directory
+        directory.mkdir(parents=True, exist_ok=True)
+        self.text = write_text(directory / "text.txt")
+        straight = nursery.train(*arguments(self.text, directory / "straight"))
+        if straight.code != 0:
+            raise RuntimeError(straight.stderr)
+        self.expected = final_state(directory / "straight")
+        self.steps = max(straight.acknowledged)
+        self.saves = len(straight.acknowledged)
+
+    def fresh(self, base: Path | None = None) -> Path:
+        """An output directory: none yet, or a copy of ``base``."""
+        output = self.directory / "disturbed"
+        shutil.rmtree(output, ignore_errors=True)
+        if base is not None:
+            shutil.copytree(base, output, symlinks=True)
+        return output
+
+    def train(self, output: Path, *, resume: bool = False, **options) -> Ending:
+        return self.nursery.train(*arguments(self.text, output, resume=resume), **options)
+
+    def finish(self, output: Path, acknowledged: list[int]) -> str:
+        """Resumes; an empty string, or what was lost."""
+        found = checkpoint.CheckpointDirectory(output / CHECKPOINT_DIR).steps()
+        newest = max((step for step, path in found.items() if _is_healthy(path)), default=0)
+        if newest < max(acknowledged, default=0):
+            return f"the save of step {max(acknowledged)} is gone, {newest} is the newest"
+        resumed = self.train(output, resume=True)
+        if resumed.code != 0:
+            return f"resuming ended with {resumed.code}: {resumed.stderr[-500:]}"
+        found = final_state(output)
+        different = [name for name in found if found[name] != self.expected[name]]
+        if different:
+            return f"different: {', '.join(different)}"
+        leftovers = [path.name for path in output.rglob("*.h2q.tmp")]
+        return f"left behind: {leftovers}" if leftovers else ""
+
+
+def _is_healthy(path: Path) -> bool:
+    try:
+        checkpoint.load(path)
+    except checkpoint.ModelFileError:
+        return False
+    return True
