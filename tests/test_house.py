@@ -9,8 +9,8 @@ from conftest import REPOSITORY, run_python
 
 ROWS = """
 messages errors config settings_file files tokenizer offline console interrupts
-encodings text_files corpus hardware attention fused model muon optim checkpoint model_file saved_run
-sampling endings drafts decoding generation evaluation trainer inference knowledge evolution
+encodings text_files corpus hardware attention fused drafts model muon optim checkpoint model_file saved_run
+sampling endings decoding generation evaluation trainer inference knowledge evolution
 chat text_report commands cli
 """
 FOUNDATION, *_ = (row.split() for row in ROWS.strip().splitlines())
