@@ -12,7 +12,7 @@ only the distribution stays the same, but the text. Does not know of files or te
 
 import functools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -190,19 +190,19 @@ class Stream:
 
 
 def write(
-    decoder: Decoder, requests: Sequence[Callable[[], Stream]], draft: bool = True
+    decoder: Decoder, requests: Iterable[Callable[[], Stream]], draft: bool = True
 ) -> Iterator[tuple[int, Stream, bytes]]:
-    """Works on all ``requests``, as many at once as the decoder has slots.
+    """Works on all ``requests``, taken as slots of the decoder become free.
 
     Yields (number of the request, stream, text newly certain) as it is written; a stream's last
     one has its ``reason`` set.
     """
-    waiting = iter(range(len(requests)))
+    waiting = enumerate(requests)
     active: dict[int, tuple[int, Stream]] = {}
     while True:
         for slot in range(len(decoder.lengths)):
-            if slot not in active and (number := next(waiting, None)) is not None:
-                active[slot] = number, requests[number]()
+            if slot not in active and (request := next(waiting, None)) is not None:
+                active[slot] = request[0], request[1]()
                 decoder.keep(slot, 0)
         if not active:
             return

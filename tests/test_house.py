@@ -10,8 +10,8 @@ from conftest import REPOSITORY, run_python
 ROWS = """
 messages errors config settings_file files tokenizer offline console interrupts
 encodings text_files corpus hardware attention fused drafts model muon optim checkpoint model_file saved_run
-sampling endings decoding generation evaluation trainer inference knowledge evolution
-chat text_report commands cli
+sampling endings decoding generation evaluation scoring trainer inference knowledge evolution
+chat prompts conversation chat_commands text_report commands cli
 """
 FOUNDATION, *_ = (row.split() for row in ROWS.strip().splitlines())
 ORDER = ROWS.split()
