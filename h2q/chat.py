@@ -1,9 +1,8 @@
-"""The two ways to talk to a model: a demonstration, and a conversation line by line."""
+"""A demonstration: prompts continued as a person watches, and how the model came about."""
 
 import contextlib
 import time
 from dataclasses import replace
-from itertools import count
 from pathlib import Path
 
 from h2q.config import EVOLUTION_STATS, TRAINING_LOG, SamplingConfig, derived_seed
@@ -12,11 +11,10 @@ from h2q.errors import UnusableInput
 from h2q.evolution import read_stats
 from h2q.files import read_json
 from h2q.inference import LocalInferenceModel
-from h2q.messages import message
-from h2q.tokenizer import encode
+from h2q.tokenizer import decode, encode
 
 DEMO_PROMPTS = ("人工智能是", "机器学习", "量子计算可以", "深度学习")
-LEAVE = {"quit", "exit", "q"}
+_SHOWN_BYTES = 4096  # of a prompt: who pastes ten megabytes knows what they are
 
 
 def demo(
@@ -25,58 +23,43 @@ def demo(
     """Continues each prompt, then shows the latest training and evolution statistics."""
     for turn, prompt in enumerate(prompts):
         console.say("chat.prompt", prompt=prompt)
-        answer(model, prompt, _reseeded(sampling, turn), console)
+        answer(model, prompt, reseeded(sampling, turn), console)
     _show_statistics(model.path.parent.parent, console)
 
 
-def interactive(
-    model: LocalInferenceModel, first: str | None, sampling: SamplingConfig, console: Console
-) -> None:
-    """Continues what is typed, line by line, until ``quit``, ``exit``, ``q`` or Ctrl-D."""
-    with contextlib.suppress(ImportError):
-        import readline  # noqa: F401  line editing for input()
-    console.say("chat.help")
-    turns = count()
-    if first:
-        answer(model, first, _reseeded(sampling, next(turns)), console)
-    while True:
-        try:
-            line = input(message("chat.input"))
-        except EOFError:
-            console.write("\n")
-            break
-        except KeyboardInterrupt:
-            console.write("\n")
-            console.say("chat.help")
-            continue
-        if line.strip().lower() in LEAVE:
-            break
-        if line.strip():
-            answer(model, line, _reseeded(sampling, next(turns)), console)
-    console.say("chat.bye")
-
-
-def _reseeded(sampling: SamplingConfig, turn: int) -> SamplingConfig:
+def reseeded(sampling: SamplingConfig, turn: int) -> SamplingConfig:
     """Settings for one turn: each has random numbers of its own, or answers would look alike."""
     return replace(sampling, seed=derived_seed(sampling.seed, turn))
 
 
 def answer(
-    model: LocalInferenceModel, prompt: str, sampling: SamplingConfig, console: Console
-) -> None:
-    """Streams prompt and continuation to the console; Ctrl-C ends the answer, not the program."""
+    model: LocalInferenceModel,
+    prompt: str,
+    sampling: SamplingConfig,
+    console: Console,
+    before: str = "",
+) -> str:
+    """Streams prompt and continuation to the console, and returns the continuation; the model also
+    sees what was said ``before``. Ctrl-C ends the answer, not the program."""
     kept = model.model.config.context_length
     if (prompt_bytes := len(encode(prompt))) > kept:
         console.warn("chat.cut", kept=kept, size=prompt_bytes)
+    shown = prompt
+    if prompt_bytes > _SHOWN_BYTES:
+        shown = "…" + decode(encode(prompt)[-_SHOWN_BYTES:]).lstrip("\ufffd")
     started = time.monotonic()
-    written = 0
-    console.write(prompt)
+    written = []
+    console.write(shown)
     with contextlib.suppress(KeyboardInterrupt):
-        for text in model.stream(prompt, sampling):
+        for text in model.stream(before + prompt, sampling):
+            written.append(text)
             console.write(text)
-            written += len(text.encode("utf-8"))
     console.write("\n")
-    console.say("chat.speed", count=written, speed=written / max(time.monotonic() - started, 1e-9))
+    text = "".join(written)
+    count = len(encode(text))
+    speed = count / max(time.monotonic() - started, 1e-9)
+    console.say("chat.speed", count=count, speed=speed)
+    return text
 
 
 def _show_statistics(output_dir: Path, console: Console) -> None:

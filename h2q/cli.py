@@ -26,6 +26,11 @@ from h2q.offline import forbid_network
 from h2q.settings_file import Settings, read_settings
 
 _TRAINING_FLAGS = ("epochs", "max_minutes", "patience", "lr", "batch_size", "seed")
+_SAMPLING_FLAGS = (
+    *("temperature", "max_length", "seed", "top_k", "top_p", "min_p"),
+    *("repetition_penalty", "loop_guard"),
+)
+_CHAT_MODES = ("demo", "interactive", "score", "export")
 _DEPENDENCIES = ("torch", "numpy", "tqdm")
 
 
@@ -136,7 +141,9 @@ def _chat_parser() -> _Parser:
     parser = _parser("help.chat")
     add = parser.add_argument
     defaults = SamplingConfig()
-    add("--mode", default="demo", metavar="demo|interactive|export", help=message("help.mode_chat"))
+    modes = "|".join(_CHAT_MODES)
+    add("files", nargs="*", type=Path, metavar="FILE", help=message("help.files"))
+    add("--mode", default="demo", metavar=modes, help=message("help.mode_chat"))
     add(
         "--model",
         type=Path,
@@ -158,6 +165,9 @@ def _chat_parser() -> _Parser:
         help=message("help.export_dir"),
     )
     add("--prompt", metavar="TEXT", help=message("help.prompt"))
+    add("--prompts_file", type=Path, metavar="FILE", help=message("help.prompts_file"))
+    add("--json", action="store_true", help=message("help.json"))
+    add("--lines", action="store_true", help=message("help.lines"))
     add(
         "--temperature",
         type=float,
@@ -173,6 +183,12 @@ def _chat_parser() -> _Parser:
         help=message("help.max_length"),
     )
     add("--seed", type=int, default=defaults.seed, metavar="N", help=message("help.seed"))
+    for name in ("top_k", "top_p", "min_p", "repetition_penalty", "loop_guard"):
+        default = getattr(defaults, name)
+        letter = "N" if isinstance(default, int) else "X"
+        flag, text = f"--{name}", message(f"help.{name}")
+        add(flag, type=type(default), default=default, metavar=letter, help=text)
+    add("--stop", action="append", default=[], metavar="TEXT", help=message("help.stop"))
     return parser
 
 
@@ -282,27 +298,40 @@ def _require_encoding(name: str) -> None:
 
 
 def _chat(arguments: argparse.Namespace, console: Console) -> None:
-    _require_choice("--mode", arguments.mode, ("demo", "interactive", "export"))
+    _require_choice("--mode", arguments.mode, _CHAT_MODES)
     _require_choice("--format", arguments.format, config.EXPORT_FORMATS)
-    sampling = SamplingConfig(
-        temperature=arguments.temperature,
-        max_length=arguments.max_length,
-        seed=arguments.seed,
-    )
+    _require_fitting(arguments)
+    stop = tuple(text.replace("\\n", "\n") for text in arguments.stop)
+    settings = {name: getattr(arguments, name) for name in _SAMPLING_FLAGS}
+    sampling = SamplingConfig(**settings, stop=stop)
+    console.silent = arguments.json
     if arguments.mode == "export":
         _export(arguments, console)
         return
-    from h2q import chat
-    from h2q.inference import LocalInferenceModel
 
-    model = LocalInferenceModel(arguments.model)
-    parameters = model.model.parameter_count() / 1e6
-    console.say("chat.loaded", path=arguments.model, parameters=parameters)
-    if arguments.mode == "demo":
-        prompts = chat.DEMO_PROMPTS if arguments.prompt is None else (arguments.prompt,)
-        chat.demo(model, prompts, sampling, console)
-    else:
-        chat.interactive(model, arguments.prompt, sampling, console)
+    from h2q.chat_commands import run
+
+    run(arguments, sampling, console)
+
+
+def _require_fitting(arguments: argparse.Namespace) -> None:
+    """What is given is of use in the mode that was chosen."""
+    mode = arguments.mode
+    if mode == "score" and not arguments.files:
+        raise SettingError("usage.files")
+    if mode != "score" and arguments.files:
+        raise SettingError("usage.no_files", name=arguments.files[0])
+    out_of_place = {
+        "--lines": arguments.lines and mode != "score",
+        "--json": arguments.json and mode == "interactive",
+        "--prompts_file": arguments.prompts_file is not None and mode != "demo",
+        "--prompt": arguments.prompt is not None and mode == "score",
+    }
+    for flag, wrong in out_of_place.items():
+        if wrong:
+            raise SettingError("usage.not_in", flag=flag, mode=mode)
+    if arguments.prompt is not None and arguments.prompts_file is not None:
+        raise SettingError("usage.prompt_or_file")
 
 
 def _export(arguments: argparse.Namespace, console: Console) -> None:

@@ -4,10 +4,13 @@ Lines go to stdout; progress, warnings and errors go to stderr. Every sentence c
 ``messages``. A stdout that is full or closed never stops the work.
 """
 
+import codecs
 import contextlib
+import json
 import re
 import sys
 
+from h2q.errors import SaveFailed
 from h2q.messages import message
 
 # C0 and C1 controls but tab and newline, and the marks that reorder text on the screen.
@@ -52,6 +55,20 @@ class Console:
         if not self.silent:
             with self._above_bar():
                 _emit(sys.stdout, printable(text))
+
+    def data(self, line: str) -> None:
+        """A line of JSON on stdout, even from a silent console; what could act on a terminal
+        becomes an escape of JSON. Unlike sentences, data must arrive: raises ``SaveFailed``."""
+        line = _UNPRINTABLE.sub(lambda match: f"\\u{ord(match[0]):04x}", line)
+        encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+        if codecs.lookup(encoding).name != "utf-8":
+            line = re.sub(r"[^\x00-\x7f]+", lambda match: json.dumps(match[0])[1:-1], line)
+        try:
+            print(line, flush=True)
+        except (OSError, ValueError) as error:
+            with contextlib.suppress(OSError, ValueError):
+                sys.stdout.close()
+            raise SaveFailed("output.failed", reason=error) from error
 
     @contextlib.contextmanager
     def progress(self, total: int, done: int = 0):

@@ -26,6 +26,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from h2q.attention import rotary_table
+from h2q.drafts import Drafter
 from h2q.model import Transformer
 
 BLOCK = 64  # positions; a run of new bytes is read block by block
@@ -120,6 +121,7 @@ class Decoder:
         shape = (config.n_layers, n_slots, config.n_heads, rounded, config.head_dim)
         self._keys, self._values = torch.zeros(shape), torch.zeros(shape)
         self.lengths = [0] * n_slots
+        self.drafts = {} if model.drafts is None else Drafter.index(model.drafts.numpy())
 
     def room(self, slot: int) -> int:
         """Bytes that can still be read without crossing into another block."""

@@ -5,7 +5,8 @@ H2QError                    1  failed while running
 │   ├── SettingError           a setting that is unknown or out of range
 │   ├── CorpusError            text that cannot be trained on
 │   ├── ModelFileError         a model or checkpoint file that cannot be loaded
-│   └── KnowledgeError         a knowledge base that cannot be used
+│   ├── KnowledgeError         a knowledge base that cannot be used
+│   └── PromptsError           a file of prompts, or a line of it, that cannot be used
 ├── DirectoryInUse          1  another process works in the output directory
 ├── SaveFailed              1  a file could not be written; older files are intact
 ├── TrainingDiverged        1  a loss or gradient that is not finite
@@ -50,6 +51,10 @@ class ModelFileError(UnusableInput):
 
 
 class KnowledgeError(UnusableInput):
+    pass
+
+
+class PromptsError(UnusableInput):
     pass
 
 

@@ -12,14 +12,14 @@ only the distribution stays the same, but the text. Does not know of files or te
 
 import functools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from h2q.config import SamplingConfig
 from h2q.decoding import Decoder
-from h2q.drafts import ContextDrafter
+from h2q.drafts import Drafter
 from h2q.endings import LoopGuard, StopStrings
 from h2q.model import Transformer
 from h2q.sampling import PENALTY_WINDOW, penalized, sampler
@@ -75,14 +75,13 @@ def next_token_mask(state: int, budget: int) -> np.ndarray:
 class Stream:
     """One continuation on its way. The prompt must end between two characters."""
 
-    def __init__(self, prompt: bytes, sampling: SamplingConfig, context_length: int):
+    def __init__(self, prompt: bytes, sampling: SamplingConfig, decoder: Decoder):
         self.sampling = sampling
         self.reason: str | None = None
         self.written = 0
         self.nats = 0.0  # of the text let out so far
-        self._context_length = context_length
         # A text begins behind the mark that ended the one before.
-        self._context = bytearray(prompt[-context_length:] or [END_OF_DOCUMENT])
+        self._context = bytearray(prompt[-decoder.capacity :] or [END_OF_DOCUMENT])
         self._unread = bytes(self._context)
         self._draft = b""
         self._state = START
@@ -92,7 +91,7 @@ class Stream:
         self._stop = StopStrings([encode(text) for text in sampling.stop])
         self._held_nats: list[float] = []
         self._loop = LoopGuard(sampling.loop_guard) if sampling.loop_guard else None
-        self._drafter = ContextDrafter()
+        self._drafter = Drafter(decoder.drafts)
 
     def to_read(self, decoder: Decoder, slot: int, draft_bytes: int) -> bytes:
         """What the decoder must read next: bytes not read yet, and a draft of those to come.
@@ -101,7 +100,7 @@ class Stream:
         byte costs the same however much was written, and memory stays as it is.
         """
         if len(self._unread) > decoder.free(slot):
-            self._context = self._context[-max(1, self._context_length // 2) :]
+            self._context = self._context[-max(1, decoder.capacity // 2) :]
             decoder.keep(slot, 0)
             self._unread = bytes(self._context)
         room = decoder.room(slot) - len(self._unread)  # a draft never costs another pass
@@ -191,19 +190,19 @@ class Stream:
 
 
 def write(
-    decoder: Decoder, requests: Sequence[Callable[[], Stream]], draft: bool = True
+    decoder: Decoder, requests: Iterable[Callable[[], Stream]], draft: bool = True
 ) -> Iterator[tuple[int, Stream, bytes]]:
-    """Works on all ``requests``, as many at once as the decoder has slots.
+    """Works on all ``requests``, taken as slots of the decoder become free.
 
     Yields (number of the request, stream, text newly certain) as it is written; a stream's last
     one has its ``reason`` set.
     """
-    waiting = iter(range(len(requests)))
+    waiting = enumerate(requests)
     active: dict[int, tuple[int, Stream]] = {}
     while True:
         for slot in range(len(decoder.lengths)):
-            if slot not in active and (number := next(waiting, None)) is not None:
-                active[slot] = number, requests[number]()
+            if slot not in active and (request := next(waiting, None)) is not None:
+                active[slot] = request[0], request[1]()
                 decoder.keep(slot, 0)
         if not active:
             return
@@ -230,7 +229,7 @@ def generate(
     and after that at least half as many. With ``draft`` the same text comes faster.
     """
     decoder = model if isinstance(model, Decoder) else Decoder(model)
-    request = functools.partial(Stream, prompt, sampling, decoder.capacity)
+    request = functools.partial(Stream, prompt, sampling, decoder)
     for _, _, text in write(decoder, [request], draft):
         yield from text
 
@@ -250,7 +249,7 @@ def generate_batch(
     else:
         decoder = Decoder(model, max(1, min(MOST_STREAMS, len(prompts))))
     requests = [
-        functools.partial(Stream, prompt, settings, decoder.capacity)
+        functools.partial(Stream, prompt, settings, decoder)
         for prompt, settings in zip(prompts, sampling, strict=True)
     ]
     texts = [bytearray() for _ in prompts]

@@ -156,6 +156,30 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "{path}：{reason}；请检查路径和权限。",
         "{path}: {reason}; check path and permissions.",
     ),
+    "output.failed": (
+        "结果写不出去：{reason}；已写出的部分完好。",
+        "The output cannot be written: {reason}; what was written before is intact.",
+    ),
+    "prompts.unreadable": (
+        "无法读取提示文件 {path}：{reason}。",
+        "The file of prompts {path} cannot be read: {reason}.",
+    ),
+    "prompts.line": (
+        "⚠️ {path} 第 {line} 行不能用，已略过：{reason}",
+        "⚠️ {path}, line {line} cannot be used and is left out: {reason}",
+    ),
+    "prompts.broken": (
+        "{path} 中有 {count} 行不能用（见上）；其余各行都已回答。",
+        "{path}: {count} lines could not be used (see above); all others are answered.",
+    ),
+    "score.not_text": (
+        "{path} 不是可识别编码的文本；请先转成 UTF-8。",
+        "{path} is not text in a recognised encoding; convert it to UTF-8 first.",
+    ),
+    "score.regular": (
+        "{path} 不是普通文件；请给出文本文件。",
+        "{path} is not a regular file; name a file of text.",
+    ),
     "save.failed": (
         "无法写入 {path}：{reason}；已有文件保持原样。请检查磁盘空间和权限后再试（--resume）。",
         "{path} cannot be written: {reason}; existing files are as they were. Check disk space and "
@@ -659,10 +683,61 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "🧬 There are no evolution statistics yet; begin with "
         "python3 local_training_system.py --mode evolve",
     ),
+    "chat.more": ("... ", "... "),
+    "chat.unknown": (
+        "没有命令 /{name}，最接近的是 /{nearest}；/help 列出全部命令。",
+        "There is no /{name}; the nearest is /{nearest}. /help lists all.",
+    ),
+    "chat.commands": (
+        "/set 名称 值    改一项设置，例如 /set temperature 0.5\n"
+        "/show          显示设置和对话长度\n"
+        "/regen  /undo  重写上一个回答；收回上一轮\n"
+        "/clear         忘掉对话\n"
+        "/save 文件  /load 文件   保存、恢复对话和设置\n"
+        '/bye           离开。多行文字用 """ 开始和结束。',
+        "/set NAME VALUE  change a setting, such as /set temperature 0.5\n"
+        "/show            show the settings and the length of the conversation\n"
+        "/regen  /undo    write the last answer anew; take the last turn back\n"
+        "/clear           forget the conversation\n"
+        "/save FILE  /load FILE   keep or restore conversation and settings\n"
+        '/bye             leave. Text of several lines begins and ends with """.',
+    ),
+    "chat.settings": (
+        "⚙️ {settings}\n   对话：{turns} 轮，{size} 字节",
+        "⚙️ {settings}\n   conversation: {turns} turns, {size} bytes",
+    ),
+    "chat.undone": ("↩️ 已收回：{text}", "↩️ Taken back: {text}"),
+    "chat.nothing": ("还没有说过话。", "Nothing was said yet."),
+    "chat.cleared": ("🧹 已忘掉对话。", "🧹 The conversation is forgotten."),
+    "chat.no_file": (
+        "请给出文件名，例如 /save 对话.json。",
+        "Name a file, such as /save talk.json.",
+    ),
+    "chat.saved": ("💾 已保存 {turns} 轮到 {path}", "💾 Saved {turns} turns to {path}"),
+    "chat.restored": ("📂 已从 {path} 恢复 {turns} 轮", "📂 Restored {turns} turns from {path}"),
+    "score.file": (
+        "📏 {path} | {size:,} 字节 | 每字节比特: {bits:.4f} | 困惑度: {perplexity:.2f}",
+        "📏 {path} | {size:,} bytes | bits per byte: {bits:.4f} | perplexity: {perplexity:.2f}",
+    ),
+    "score.empty": ("📏 {path} | 空文件", "📏 {path} | empty"),
+    "usage.files": (
+        "--mode score 需要文件：local_inference_demo.py --mode score 文件…",
+        "--mode score needs files: local_inference_demo.py --mode score FILE...",
+    ),
+    "usage.no_files": (
+        "只有 --mode score 才接受文件 {name}；要续写文字请用 --prompt。",
+        "Only --mode score takes files, {name} is one; use --prompt for text to continue.",
+    ),
+    "usage.not_in": ("{flag} 不能用于 --mode {mode}。", "{flag} does not go with --mode {mode}."),
+    "usage.prompt_or_file": (
+        "--prompt 和 --prompts_file 只能给一个。",
+        "Give --prompt or --prompts_file, not both.",
+    ),
     "chat.help": (
-        "输入一段文字，模型会接着写下去。Ctrl-C 停止回答；输入 quit、exit、q 或按 Ctrl-D 离开。",
+        "输入一段文字，模型会接着写下去。Ctrl-C 停止回答；输入 quit、exit、q 或按 Ctrl-D 离开；"
+        "/help 列出命令。",
         "Type some text and the model goes on writing. Ctrl-C stops an answer; quit, exit, q or "
-        "Ctrl-D leaves.",
+        "Ctrl-D leaves; /help lists commands.",
     ),
     "chat.input": ("\n👤 > ", "\n👤 > "),
     "chat.bye": ("👋 再见！", "👋 Goodbye!"),
@@ -828,21 +903,60 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "precision of the computation (default: auto, bfloat16 where the processor has it)",
     ),
     "help.mode_chat": (
-        "demo：续写四个提示并显示统计；interactive：交互对话；export：导出给别的工具（默认：demo）",
-        "demo: continue four prompts and show statistics; interactive: type your own; export: for "
-        "other tools (default: demo)",
+        "demo：续写四个提示并显示统计；interactive：交互对话；score：给文件打分；export：导出给别的"
+        "工具（默认：demo）",
+        "demo: continue four prompts and show statistics; interactive: type your own; score: how "
+        "well the model expects files; export: for other tools (default: demo)",
     ),
     "help.model": (
         "模型文件（默认：h2q_project/h2q_trained_model.pt）",
         "model file (default: h2q_project/h2q_trained_model.pt)",
     ),
     "help.prompt": (
-        "要续写的文字，代替演示的四个提示；交互模式下为第一句",
-        "text to continue, in place of the demo's four; the first turn in interactive mode",
+        "要续写的文字，代替演示的四个提示；交互模式下为第一句；- 表示从标准输入读取",
+        "text to continue, in place of the demo's four; the first turn in interactive mode; - reads "
+        "it from standard input",
     ),
     "help.temperature": (
         "采样温度，0 为贪心（默认：0.8）",
         "sampling temperature, 0 is greedy (default: 0.8)",
+    ),
+    "help.files": ("要打分的文件（--mode score）", "files to score (--mode score)"),
+    "help.lines": (
+        "给每一行打分（--mode score）：每字节比特、行号、开头",
+        "score every line (--mode score): bits per byte, number, beginning",
+    ),
+    "help.prompts_file": (
+        "提示文件：每行一个，或 .jsonl；- 表示标准输入",
+        "prompts to continue: one a line, or .jsonl; - is standard input",
+    ),
+    "help.json": (
+        "标准输出上每行一个 JSON 对象，没有别的",
+        "one JSON object a line on stdout and nothing else",
+    ),
+    "help.top_k": (
+        "只从最可能的 k 个字节中选，0 为不限（默认：0）",
+        "only the k most likely bytes, 0: all (default: 0)",
+    ),
+    "help.top_p": (
+        "只从合计概率达到 p 的最可能字节中选（默认：1）",
+        "only the likeliest bytes that together have probability p (default: 1)",
+    ),
+    "help.min_p": (
+        "只选概率不低于最可能者这一比例的字节（默认：0）",
+        "only bytes at least this share as likely as the likeliest (default: 0)",
+    ),
+    "help.repetition_penalty": (
+        "对最近 64 字节中出现过的字节的惩罚，1 为无（默认：1）",
+        "penalty on bytes that are among the last 64, 1: none (default: 1)",
+    ),
+    "help.loop_guard": (
+        "同一段文字连续出现 N 次时停止，0 为不管（默认：0）",
+        "stop when the same passage came N times in a row, 0: never (default: 0)",
+    ),
+    "help.stop": (
+        "写到这个字符串时停止（不输出它）；可多次给出；\\n 表示换行",
+        "stop before this string; may be given several times; \\n is a new line",
     ),
     "help.max_length": (
         "最多生成的字节数（默认：200）",

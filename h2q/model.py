@@ -111,6 +111,7 @@ class Transformer(nn.Module):
         self.layers = nn.ModuleList(TransformerLayer(config) for _ in range(config.n_layers))
         self.final_norm = nn.LayerNorm(config.embed_dim)
         self.output = nn.Linear(config.embed_dim, config.vocab_size)
+        self.drafts: Tensor | None = None  # ``drafts.draft_table`` of its training text
 
     def initialize(self, seed: int) -> "Transformer":
         """Draws all weights anew: normal matrices, zero biases (GPT-2's scheme). Returns self."""

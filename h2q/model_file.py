@@ -9,16 +9,21 @@ import torch
 
 from h2q import checkpoint
 from h2q.config import ModelConfig, from_dict
+from h2q.drafts import TABLE_COLUMNS, TABLE_ROWS
 from h2q.errors import ModelFileError, SettingError
 from h2q.model import Transformer
 
 KIND = "model"
+DRAFTS = "drafts"  # a tensor beside the weights; files without it are as good
 
 
 def save_model(path: Path, model: Transformer, provenance: dict) -> None:
-    """Writes the weights, the model's configuration and JSON-able ``provenance`` to ``path``."""
+    """Writes weights, drafts, the model's configuration and JSON-able ``provenance`` to ``path``."""
     metadata = {"kind": KIND, "model": vars(model.config), "provenance": provenance}
-    checkpoint.save(path, model.state_dict(), metadata)
+    tensors = model.state_dict()
+    if model.drafts is not None:
+        tensors[DRAFTS] = model.drafts
+    checkpoint.save(path, tensors, metadata)
 
 
 def load_model(path: Path) -> tuple[Transformer, dict]:
@@ -32,7 +37,21 @@ def load_model(path: Path) -> tuple[Transformer, dict]:
     if metadata.get("kind") != KIND or not isinstance(provenance, dict):
         raise ModelFileError("model.foreign", path=path)
     config = read_model_config(metadata, path)
-    return build_model(config, tensors, path).eval(), provenance
+    drafts = tensors.pop(DRAFTS, None)
+    if drafts is not None and not _is_table(drafts):
+        raise ModelFileError("model.dimensions", path=path)
+    model = build_model(config, tensors, path).eval()
+    model.drafts = drafts
+    return model, provenance
+
+
+def _is_table(drafts: torch.Tensor) -> bool:
+    return (
+        drafts.dtype == torch.uint8
+        and drafts.dim() == 2
+        and drafts.shape[0] <= TABLE_ROWS
+        and drafts.shape[1] == TABLE_COLUMNS
+    )
 
 
 def read_model_config(metadata: dict, path: Path) -> ModelConfig:

@@ -29,6 +29,7 @@ from h2q.config import (
 )
 from h2q.console import Console, duration
 from h2q.corpus import Corpus, batches_per_epoch, epoch_batches
+from h2q.drafts import draft_table, sample_text
 from h2q.errors import Interrupted, ModelFileError, SettingError, TrainingDiverged
 from h2q.evaluation import evaluate, perplexity
 from h2q.files import link_or_copy, require_writable, write_json
@@ -403,6 +404,8 @@ class LocalModelTrainer:
                 if {**found, **provenance} == found:  # of this run, perhaps evolved since
                     return
             link_or_copy(path, path.with_suffix(".previous.pt"))
+        text = sample_text(len(self.corpus.train), self.corpus.train.read)
+        self.model.drafts = torch.from_numpy(draft_table(text))
         save_model(path, self.model, provenance)
 
     def checkpoint_bytes(self) -> int:

@@ -7,7 +7,7 @@ from h2q.config import EvolutionConfig, ModelConfig, SamplingConfig, TrainingCon
 from h2q.errors import SettingError
 
 CLASSES = (ModelConfig, TrainingConfig, SamplingConfig, EvolutionConfig)
-SETTINGS = [(cls, item) for cls in CLASSES for item in fields(cls)]
+SETTINGS = [(cls, item) for cls in CLASSES for item in fields(cls) if item.metadata]
 
 
 def parametrize(settings):

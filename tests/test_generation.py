@@ -4,7 +4,7 @@ import torch
 
 from h2q.config import SamplingConfig
 from h2q.decoding import Decoder
-from h2q.generation import generate, generate_batch, next_token_mask
+from h2q.generation import generate, next_token_mask
 from h2q.model import KeyValueCache, Transformer
 from h2q.tokenizer import END_OF_DOCUMENT, PAD, TRANSITIONS
 
