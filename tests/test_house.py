@@ -10,7 +10,7 @@ from conftest import REPOSITORY, run_python
 ROWS = """
 messages errors config files tokenizer offline console interrupts
 encodings text_files corpus hardware attention fused model muon optim checkpoint model_file saved_run
-wordings knowledge generation evaluation capability gate splits lessons lineage trainer inference evolution
+wordings knowledge generation evaluation capability gate splits lessons lineage trainer inference challenger cycle evolution
 chat commands cli
 """
 FOUNDATION, *_ = (row.split() for row in ROWS.strip().splitlines())
