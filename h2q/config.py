@@ -146,11 +146,9 @@ class EvolutionConfig(_Checked):
     cycle_bytes: int = _setting(1_048_576, 1024, 2**40)  # text a cycle trains on, replay included
     exposures: int = _setting(200, 1, 100_000)  # documents about a fact in the cycle it is learnt
     review_fraction: float = _setting(0.1, 0.0, 0.9)  # of those, about facts learnt before
-    replay_fraction: float = _setting(0.25, 0.0, 0.95)  # of the text: the person's own
+    replay_fraction: float = _setting(0.4, 0.0, 0.95)  # of the text: the person's own
     unasked_share: float = _setting(0.2, 0.0, 1.0)  # of entities no question is ever trained on
-    lr: float = _setting(5e-3, 1e-9, 10.0)  # of AdamW, before ``lr_factor``
-    muon_lr: float = _setting(3e-3, 1e-9, 10.0)  # of Muon, before ``lr_factor``
-    lr_factor: float = _setting(0.4, 1e-6, 100.0)  # re-warmed to this share (arXiv 2403.08763)
+    lr: float = _setting(8e-3, 1e-9, 10.0)  # peak of AdamW's, from which it falls to 0
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ import numpy as np
 LIFETIME_LEVEL = 0.05
 PROSE_TOLERANCE = 0.01  # bits per byte
 MATCH_TOLERANCE = 0.02  # exact match
-SAFE_LEVEL = 0.05  # at which prose is shown not to be worse than the tolerance
+SAFE_LEVEL = 0.2  # at which prose is shown not to be worse than the tolerance
 CANARY_LEVEL = 0.001
 _FEWEST_CLUSTERS = 4  # below, nothing is known of the spread
 

@@ -90,6 +90,11 @@ class KnowledgeBase:
         rows = (self._index.execute(query, (name,)).fetchone() for name in ids)
         return [_fact(row) for row in rows if row is not None]
 
+    def facts_like(self, fact: Fact) -> list[Fact]:
+        """All facts of the same relation and language, in the order of the files."""
+        query = f"SELECT {_FACT_COLUMNS} FROM facts WHERE lang = ? AND relation = ? ORDER BY number"
+        return [_fact(row) for row in self._index.execute(query, (fact.lang, fact.relation))]
+
     def objects(self, relation: str, lang: str) -> list[tuple[str, int]]:
         """The objects of a relation and how many facts have each, the commonest first."""
         query = (

@@ -108,12 +108,18 @@ def _two(count: int, generator: random.Random) -> list[int]:
 
 
 def ask(facts: Iterable[Fact], wordings: dict, split: str) -> list[Question]:
-    """A question for the object of each fact, in a wording of ``split``."""
+    """A question for the object of each fact, in one of the wordings of ``split``: which one is
+    settled by the fact, so that two models are always asked alike."""
     return [
-        Question(fill(template, fact), fact.answers, f"{fact.lang}\n{fact.subject}")
+        Question(_settled(fact, wordings, split), fact.answers, f"{fact.lang}\n{fact.subject}")
         for fact in facts
-        for template in questions(wordings, fact, split)[:1]
     ]
+
+
+def _settled(fact: Fact, wordings: dict, split: str) -> str:
+    templates = questions(wordings, fact, split)
+    digest = hashlib.sha256(fact.id.encode("utf-8", "surrogatepass")).digest()
+    return fill(templates[digest[0] % len(templates)], fact)
 
 
 class Firewall:
@@ -126,10 +132,10 @@ class Firewall:
             data = stream.read(0, len(stream))
             self._shingles |= _shingles(data)
         self._questions = {
-            question.prompt
+            fill(template, fact)
             for fact in facts
             for split in HELD_OUT
-            for question in ask([fact], wordings, split)
+            for template in questions(wordings, fact, split)
         }
 
     def rejects(self, text: str) -> str:

@@ -3,8 +3,8 @@
 ``wordings.json`` holds ``{relation: {language: {"statements": [...], "questions": [...]}}}`` with
 ``{subject}``, ``{object}`` and ``{relation}`` to be filled in. A relation without wordings of its
 own uses those of ``*``. Facts are not withheld from training, wordings of questions are: of each
-relation one is put away for ``dev``, which steers, one for ``gate``, which decides, and one for
-``vault``, which is only reported. Does not know where facts come from.
+relation some are put away for ``dev``, which steers, some for ``gate``, which decides, and some
+for ``vault``, which is only reported. Does not know where facts come from.
 """
 
 import hashlib
@@ -98,11 +98,15 @@ def _of(wordings: Wordings, relation: str, lang: str) -> dict[str, list[str]]:
 
 
 def _split(templates: list[str]) -> dict[str, list[str]]:
+    """A sixth to each of the splits that are held out, at least one; the rest trains."""
     ordered = sorted(
         dict.fromkeys(templates), key=lambda item: hashlib.sha256(item.encode()).digest()
     )
-    count = len(HELD_OUT)
-    return {TRAIN: ordered[count:], **{name: [ordered[i]] for i, name in enumerate(HELD_OUT)}}
+    each = max(1, len(ordered) // 6)
+    split = {
+        name: ordered[index * each : (index + 1) * each] for index, name in enumerate(HELD_OUT)
+    }
+    return {**split, TRAIN: ordered[len(HELD_OUT) * each :]}
 
 
 def fill(template: str, fact: Fact, *, blank: str = "") -> str:

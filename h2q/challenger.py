@@ -1,0 +1,107 @@
+"""The challenger: a copy of the champion, trained on a cycle's lesson.
+
+A fresh optimizer warms up to a rate of its own and decays to 0 (arXiv 2403.08763); the weights of
+the last quarter are also averaged, and a mixture of that average with the champion is a third
+candidate. Dev chooses one of the three. Does not know what the lesson is about.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from h2q.config import CHECKPOINT_DIR, TrainingConfig
+from h2q.console import Console
+from h2q.corpus import ByteStream, open_corpus
+from h2q.errors import TrainingDiverged
+from h2q.model import Transformer
+from h2q.saved_run import load_saved_run
+from h2q.trainer import LocalModelTrainer
+
+_MUON_SHARE = 0.6  # of the rate of AdamW
+_LONG_WINDOW = 512  # bytes, whose quarter still holds a question with its answer
+_WARMUP_SHARE = 0.05  # of the steps
+_AVERAGED_SHARE = 0.25  # of the run, its last part
+_CHAMPIONS_SHARE = 0.3  # of the weights that are a mixture with the champion's
+_PROSE_WEIGHT = 20.0  # of a bit of worse prose against one of the primary measure
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a challenger is trained: the champion's own settings but for rate and schedule."""
+
+    base: TrainingConfig
+    lr: float
+    seed: int
+    device: str
+    dtype: torch.dtype
+
+
+def challenger_config(recipe: Recipe, size_bytes: int, context_length: int) -> TrainingConfig:
+    """Settings for one pass over ``size_bytes`` of text."""
+    steps = size_bytes / (context_length * recipe.base.batch_size)
+    return replace(
+        recipe.base,
+        epochs=1,
+        max_minutes=0.0,
+        optimizer="muon",
+        lr=recipe.lr,
+        muon_lr=_MUON_SHARE * recipe.lr,
+        adam_beta2=0.95,
+        schedule="linear",
+        decay_fraction=1.0,
+        # Documents are short: so may windows be, and updates come more often.
+        short_fraction=1.0 if context_length >= _LONG_WINDOW else 0.0,
+        warmup_steps=int(_WARMUP_SHARE * steps),
+        seed=recipe.seed,
+    )
+
+
+def train_challenger(
+    champion: Transformer,
+    directory: Path,
+    dev: ByteStream,
+    recipe: Recipe,
+    cost: Callable[[Transformer], tuple[float, float]],
+    console: Console,
+) -> tuple[Transformer, dict]:
+    """Trains a copy on ``directory``/text, going on from its checkpoints where there are some.
+
+    ``cost`` measures the primary measure and how much worse prose is, both on dev. Returns the
+    challenger and what was chosen from what. Raises ``TrainingDiverged``.
+    """
+    text = directory / "text"
+    size = sum(path.stat().st_size for path in text.iterdir())
+    context_length = champion.config.context_length
+    corpus = open_corpus(
+        text, directory / CHECKPOINT_DIR, context_length=min(size, context_length), heldout=dev
+    )
+    trainer = LocalModelTrainer(
+        corpus,
+        directory,
+        champion.config,
+        challenger_config(recipe, size, context_length),
+        device=recipe.device,
+        dtype=recipe.dtype,
+        console=console,
+        initial=champion,
+        average_from=1 - _AVERAGED_SHARE,
+        resume_from=load_saved_run(directory, console),
+    )
+    challenger = trainer.train()
+    last = {name: value.clone() for name, value in challenger.state_dict().items()}
+    averaged = trainer.averaged_weights() or last
+    old = champion.state_dict()
+    mixed = {name: averaged[name].lerp(old[name], _CHAMPIONS_SHARE) for name in averaged}
+    candidates = {"last": last, "averaged": averaged, "mixed": mixed}
+    costs = {}
+    for name, weights in candidates.items():
+        challenger.load_state_dict(weights)
+        costs[name] = cost(challenger)
+    if not all(math.isfinite(value) for pair in costs.values() for value in pair):
+        raise TrainingDiverged("evolve.not_finite")
+    choice = min(costs, key=lambda name: costs[name][0] + _PROSE_WEIGHT * max(0, costs[name][1]))
+    challenger.load_state_dict(candidates[choice])
+    return challenger, {"choice": choice, "dev_costs": costs, "trained_bytes": size}
