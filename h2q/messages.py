@@ -259,13 +259,14 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "and train again.",
     ),
     "train.corpus": (
-        "📚 文本: {path} | {encodings} | 训练 {train:,} 字节 | 评估 {heldout:,} 字节",
-        "📚 Text: {path} | {encodings} | training {train:,} bytes | held out {heldout:,} bytes",
+        "📚 文本: {path} | {encodings}",
+        "📚 Text: {path} | {encodings}",
     ),
     "train.skipped_count": ("跳过 {count}（{why}）", "skipped {count} ({why})"),
     "train.text": (
-        "   文件 {files:,} | 字符 {characters:,} | 行 {lines:,}",
-        "   {files:,} files | {characters:,} characters | {lines:,} lines",
+        "   {characters:,} 个字符 | {lines:,} 行 | 训练 {train:,} 字节 | 评估 {heldout:,} 字节",
+        "   {characters:,} characters | {lines:,} lines | training {train:,} bytes | "
+        "held out {heldout:,} bytes",
     ),
     "train.file": (
         "   {encoding}  {name}（{size:,} 字节）",

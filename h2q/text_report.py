@@ -31,14 +31,13 @@ def report_text(corpus: Corpus, path: Path, console: Console, every_file: bool =
         "train.corpus",
         path=path,
         encodings=_encodings(found),
-        train=len(corpus.train) - len(found.files),
-        heldout=len(corpus.heldout),
     )
     console.say(
         "train.text",
-        files=len(found.files),
         characters=sum(file.characters for file in found.files),
         lines=sum(file.lines for file in found.files),
+        train=len(corpus.train) - len(found.files),
+        heldout=len(corpus.heldout),
     )
     named = [file for file in found.files if every_file or not file.encoding.startswith("utf-8")]
     shown = named if every_file else named[:FILES_SHOWN]
@@ -78,8 +77,9 @@ def sample_lines(stream: ByteStream, count: int = LINES_SHOWN) -> list[str]:
         start = len(stream) * (2 * number + 1) // (2 * count)
         piece = stream.read(start, min(_PIECE_BYTES, len(stream)))
         text = decode(piece.replace(bytes([END_OF_DOCUMENT]), b"\n"))
+        text = text.strip("\ufffd")  # the halves of characters at both ends
         _, _, behind = text.partition("\n")  # the first line may have begun before
-        whole = (" ".join(line.split()) for line in (behind or text.strip("\ufffd")).splitlines())
+        whole = (" ".join(line.split()) for line in (behind or text).splitlines())
         line = next((line for line in whole if len(line) >= 4 and "\ufffd" not in line), "")
         if line and line not in lines:
             lines.append(line)

@@ -1,15 +1,28 @@
 """Every command of the README, run in its order in one directory, with a little text."""
 
+import json
+import os
 import re
+import subprocess
+import sys
 
 import pytest
 
-from conftest import chat, make_text, small_settings, train
+from conftest import REPOSITORY, make_text, small_settings
 from h2q.config import CHECKPOINT_DIR, MODEL_PATH
 from test_documentation import commands, read
 
-SCRIPTS = {"local_training_system.py": train, "local_inference_demo.py": chat}
-TYPED = "你好\nquit\n"
+RUN_ALL = """
+import io, json, sys
+from h2q import cli
+
+mains = {"local_training_system.py": cli.train_main, "local_inference_demo.py": cli.chat_main}
+for script, arguments in json.loads(sys.argv[1]):
+    sys.stdin = io.StringIO("你好\\nquit\\n")
+    sys.argv[0] = script
+    code = mains[script](arguments)
+    assert code == 0, (script, arguments, code)
+"""
 
 
 def calls() -> list[tuple[str, str]]:
@@ -47,16 +60,37 @@ def place(tmp_path_factory):
 
 
 def test_every_command_works(place):
+    """In one process, which loads PyTorch once; ``test_cli`` runs the scripts themselves."""
     pytest.importorskip("safetensors")
     small = small_settings(place.parent)
-    done = calls()
+    done = [
+        (script, shortened(arguments, small))
+        if script == "local_training_system.py"
+        else (script, [*arguments.split(), "--max_length", "8"])
+        for script, arguments in calls()
+    ]
     assert len(done) >= 8
-    for script, arguments in done:
-        trains = script == "local_training_system.py"
-        given = shortened(arguments, small) if trains else [*arguments.split(), "--max_length", "8"]
-        result = SCRIPTS[script](*given, cwd=place, input=TYPED)
-        assert result.returncode == 0, (script, given, result.stderr)
-        assert result.stdout
+    path = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "tests" / "plain_install")])
+    result = subprocess.run(
+        [sys.executable, "-c", RUN_ALL, json.dumps(done)],
+        cwd=place,
+        env={**os.environ, "PYTHONPATH": path, "PYTHONIOENCODING": "utf-8"},
+        capture_output=True,
+        encoding="utf-8",
+        timeout=600,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stderr == ""
+    for said in (
+        "🎉 训练完成",
+        "没有写入任何文件",
+        "🧬 进化统计",
+        "💬 深度学习",
+        "👋 再见",
+        "已导出",
+    ):
+        assert said in result.stdout
     assert (place / MODEL_PATH).exists()
     assert (place / CHECKPOINT_DIR / "previous").is_dir()
     names = {path.name for path in (place / "h2q_export").iterdir()}

@@ -115,6 +115,7 @@ def seen_settings(monkeypatch, tmp_path, *arguments):
 
     monkeypatch.setattr(h2q.commands, "TrainingCommands", Commands)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cli, "forbid_network", lambda: None)  # it cannot be undone
     monkeypatch.setattr(sys, "argv", ["local_training_system.py"])
     assert cli.train_main([*arguments]) == 0
     return seen["model"], seen["training"]

@@ -46,7 +46,7 @@ def test_characters_and_lines_are_counted(folder, report):
     (folder / "b.txt").write_text(second)
     out, _ = report(encoding="gb18030")
     lines = first.count("\n") + second.count("\n")
-    assert f"文件 2 | 字符 {len(first + second):,} | 行 {lines:,}\n" in out
+    assert f"   {len(first + second):,} 个字符 | {lines:,} 行 | 训练 " in out
 
 
 def test_three_lines_are_of_the_text_and_whole(folder, cache):
@@ -74,6 +74,8 @@ def test_a_long_line_is_cut_to_the_width_of_a_screen(folder, cache, character, w
 def test_text_without_line_ends_and_text_of_short_lines(folder, cache):
     (folder / "a.txt").write_text("abc def " * 1000)
     assert len(sample_lines(open_corpus(folder, cache, context_length=64).train)) >= 1
+    (folder / "a.txt").write_text("长" * 3000 + "\n" + "短" * 3000, encoding="utf-8")
+    assert len(sample_lines(open_corpus(folder, cache, context_length=64).train)) == 2
     (folder / "a.txt").write_text("ab\n" * 1000)
     assert sample_lines(open_corpus(folder, cache, context_length=64).train) == []
 
