@@ -90,6 +90,7 @@ class Console:
         layout = "{percentage:3.0f}% {bar} {n_fmt}/{total_fmt} | " + layout + "{postfix}"
         options = {"leave": False, "dynamic_ncols": True, "bar_format": layout}
         with tqdm(total=total, initial=done, **options) as self._bar:
+            self._bar.dynamic_ncols = _with_room_for_interrupt(self._bar.dynamic_ncols)
             try:
                 yield show
             finally:
@@ -117,6 +118,17 @@ class Console:
         yield
         if self._bar is not None:
             self._bar.refresh()
+
+
+def _with_room_for_interrupt(measure):
+    """``measure`` of a terminal's columns and rows, less the ``^C`` that a terminal itself writes:
+    behind a bar of the whole width it would begin a new line and leave the bar above it."""
+
+    def narrower(stream):
+        columns, rows = measure(stream) if measure else (None, None)
+        return columns and columns - len("^C"), rows
+
+    return narrower
 
 
 def duration(seconds: float) -> str:
