@@ -345,6 +345,8 @@ class LocalModelTrainer:
             self.optimizers.load_state(with_prefix(run.tensors, OPTIMIZER))
         except ValueError as error:
             raise ModelFileError("model.dimensions", path=run.path) from error
+        if self.position.batch > self.batches_per_epoch:
+            raise ModelFileError("model.config", path=run.path, reason="position.batch")
         position, limit = self.position, self.config.max_minutes
         if not limit:
             position.progress = min(1.0, position.step / self.total_steps)
