@@ -173,7 +173,11 @@ def _pickles(good: bytes, marker: str) -> Iterator[tuple[str, bytes]]:
 
 
 def _structures(good: bytes) -> Iterator[tuple[str, bytes]]:
-    methods = {"deflate": zipfile.ZIP_DEFLATED, "bzip2": zipfile.ZIP_BZIP2, "lzma": zipfile.ZIP_LZMA}
+    methods = {
+        "deflate": zipfile.ZIP_DEFLATED,
+        "bzip2": zipfile.ZIP_BZIP2,
+        "lzma": zipfile.ZIP_LZMA,
+    }
     for name, method in methods.items():
         yield f"compressed_{name}", _rewritten(good, method)
         bomb = _rewritten(good, method, lambda entries: [*entries, ("file/bomb", bytes(2**24))])

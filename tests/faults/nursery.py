@@ -135,7 +135,9 @@ class Nursery:
         code = json.loads(self._server.stdout.readline())["code"]
         if tracer is not None:
             tracer.communicate(timeout=_PATIENCE_SECONDS)
-        stdout, stderr = (path.read_text(encoding="utf-8", errors="replace") for path in outputs[:2])
+        stdout, stderr = (
+            path.read_text(encoding="utf-8", errors="replace") for path in outputs[:2]
+        )
         saved = outputs[2].read_bytes()
         acknowledged = [int.from_bytes(saved[i : i + 8], "little") for i in range(0, len(saved), 8)]
         return Ending(code, stdout, stderr, acknowledged, _tally(tally_path) if count else {})
