@@ -439,6 +439,8 @@ class LocalModelTrainer:
         self._averaged_sums = {
             name: value.to(self.device) for name, value in with_prefix(run.tensors, AVERAGE).items()
         }
+        if self.position.batch > self.batches_per_epoch:
+            raise ModelFileError("model.config", path=run.path, reason="position.batch")
         position, limit = self.position, self.config.max_minutes
         if not limit:
             position.progress = min(1.0, position.step / self.total_steps)

@@ -56,6 +56,8 @@ class Nursery:
         """Keeps its own files (output and acknowledgements) in ``directory``."""
         self.directory = Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
+        self.gate = self.directory / "gate"
+        os.mkfifo(self.gate)
 
     def __enter__(self):
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY)}
@@ -106,12 +108,12 @@ class Nursery:
             "cwd": str(cwd or self.directory),
             "first": first,
             "outputs": list(map(str, outputs)),
-            "stopped": traced,
+            "gate": str(self.gate) if traced else "",
         }
         pid = self._ask(request)["pid"]
         tracer, tally_path = None, self.directory / "tally"
         if traced:
-            command = ["strace", "-f", "-qq", "-p", str(pid)]
+            command = ["strace", "-f", "-p", str(pid)]
             if inject:
                 calls = inject.partition(":")[0]
                 names = CALLS.get(calls, calls)
@@ -121,15 +123,18 @@ class Nursery:
                 command += ["-c", "-U", "calls,name", "-e", f"trace={count}", "-o", tally_path]
             else:
                 command += [*trace_options, "-o", trace]
-            tracer = subprocess.Popen(list(map(str, command)))
-            _wait_until(lambda: _field(pid, "TracerPid") != "0")
-            os.kill(pid, signal.SIGCONT)
+            tracer = subprocess.Popen(
+                list(map(str, command)), stderr=subprocess.PIPE, encoding="utf-8"
+            )
+            if "attached" not in (said := tracer.stderr.readline()):
+                raise RuntimeError(f"strace: {said}")
+            self.gate.write_bytes(b"go")  # the child waits for it
         if kill_after is not None:
             time.sleep(kill_after)
             os.kill(pid, signal.SIGKILL)
         code = json.loads(self._server.stdout.readline())["code"]
         if tracer is not None:
-            tracer.wait(_PATIENCE_SECONDS)
+            tracer.communicate(timeout=_PATIENCE_SECONDS)
         stdout, stderr = (
             path.read_text(encoding="utf-8", errors="replace") for path in outputs[:2]
         )
@@ -141,19 +146,6 @@ class Nursery:
         self._server.stdin.write(json.dumps(request) + "\n")
         self._server.stdin.flush()
         return json.loads(self._server.stdout.readline())
-
-
-def _wait_until(condition) -> None:
-    end = time.monotonic() + _PATIENCE_SECONDS
-    while not condition():
-        if time.monotonic() > end:
-            raise TimeoutError("the tracer did not come")
-        time.sleep(0.002)
-
-
-def _field(pid: int, name: str) -> str:
-    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
-    return next(line.split()[1] for line in status.splitlines() if line.startswith(name))
 
 
 def _tally(path: Path) -> dict[str, int]:
@@ -208,8 +200,8 @@ def _child(request: dict) -> None:
         sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
         _report_saves_to(acknowledged)
         exec(request["first"], {})
-        if request["stopped"]:
-            os.kill(os.getpid(), signal.SIGSTOP)
+        if request["gate"]:
+            Path(request["gate"]).read_bytes()
         code = _run(request["script"], request["arguments"])
     except BaseException:
         traceback.print_exc()
