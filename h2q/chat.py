@@ -11,10 +11,10 @@ from h2q.errors import UnusableInput
 from h2q.evolution import read_stats
 from h2q.files import read_json
 from h2q.inference import LocalInferenceModel
-from h2q.tokenizer import decode, encode
+from h2q.tokenizer import encode
 
 DEMO_PROMPTS = ("人工智能是", "机器学习", "量子计算可以", "深度学习")
-_SHOWN_BYTES = 4096  # of a prompt: who pastes ten megabytes knows what they are
+_SHOWN_CHARACTERS = 2000  # of a prompt: who pastes ten megabytes knows what they are
 
 
 def demo(
@@ -22,7 +22,7 @@ def demo(
 ) -> None:
     """Continues each prompt, then shows the latest training and evolution statistics."""
     for turn, prompt in enumerate(prompts):
-        console.say("chat.prompt", prompt=prompt)
+        console.say("chat.prompt", prompt=shown(prompt))
         answer(model, prompt, reseeded(sampling, turn), console)
     _show_statistics(model.path.parent.parent, console)
 
@@ -30,6 +30,11 @@ def demo(
 def reseeded(sampling: SamplingConfig, turn: int) -> SamplingConfig:
     """Settings for one turn: each has random numbers of its own, or answers would look alike."""
     return replace(sampling, seed=derived_seed(sampling.seed, turn))
+
+
+def shown(prompt: str) -> str:
+    """The prompt, or the end of one that would fill the screen."""
+    return prompt if len(prompt) <= _SHOWN_CHARACTERS else "…" + prompt[-_SHOWN_CHARACTERS:]
 
 
 def answer(
@@ -44,12 +49,9 @@ def answer(
     kept = model.model.config.context_length
     if (prompt_bytes := len(encode(prompt))) > kept:
         console.warn("chat.cut", kept=kept, size=prompt_bytes)
-    shown = prompt
-    if prompt_bytes > _SHOWN_BYTES:
-        shown = "…" + decode(encode(prompt)[-_SHOWN_BYTES:]).lstrip("\ufffd")
     started = time.monotonic()
     written = []
-    console.write(shown)
+    console.write(shown(prompt))
     with contextlib.suppress(KeyboardInterrupt):
         for text in model.stream(before + prompt, sampling):
             written.append(text)

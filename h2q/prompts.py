@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
+from h2q.chat import shown
 from h2q.config import SamplingConfig, derived_seed, from_dict
 from h2q.console import Console
 from h2q.errors import PromptsError, SettingError
@@ -166,8 +167,8 @@ def answer_all(
     for answer in answers(model, prompts, at_once):
         prompt, generated = answer.prompt, answer.generated
         if not as_json:
-            console.say("chat.prompt", prompt=prompt.text)
-            console.write(prompt.text + decode(generated.text) + "\n")
+            console.say("chat.prompt", prompt=shown(prompt.text))
+            console.write(shown(prompt.text) + decode(generated.text) + "\n")
             continue
         console.data(
             json.dumps(

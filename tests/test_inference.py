@@ -42,3 +42,20 @@ def test_missing_model_says_how_to_train_one(tmp_path):
     with pytest.raises(ModelFileError, match=r"local_training_system\.py --mode train"):
         LocalInferenceModel(tmp_path / "none.pt")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_batch_is_what_each_prompt_gets_alone(model):
+    prompts = ["", "x", "人工智能是"]
+    sampling = [SamplingConfig(max_length=30, seed=seed) for seed in range(3)]
+    batch = model.generate_batch(prompts, sampling)
+    alone = [model.generate(prompt, settings) for prompt, settings in zip(prompts, sampling)]
+    assert [answer.text.decode() for answer in batch] == alone
+
+
+def test_changed_weights_are_noticed(model):
+    sampling = SamplingConfig(temperature=0, max_length=10)
+    assert model.generate("x", sampling) != "eeeeeeeeee"
+    assert model.decoder() is model.decoder()
+    with torch.no_grad():
+        model.model.output.bias[ord("e")] = 1e4
+    assert model.generate("x", sampling) == "eeeeeeeeee"

@@ -1,0 +1,119 @@
+import numpy as np
+import pytest
+import torch
+
+from h2q import decoding
+from h2q.config import ModelConfig
+from h2q.decoding import BLOCK, Decoder
+from h2q.model import Transformer
+
+CONFIGS = {
+    "tiny": ModelConfig(
+        embed_dim=32, n_heads=2, n_layers=2, context_length=160, feedforward_dim=64
+    ),
+    "wide": ModelConfig(
+        embed_dim=256, n_heads=8, n_layers=1, context_length=192, feedforward_dim=2048
+    ),
+    "odd": ModelConfig(embed_dim=24, n_heads=3, n_layers=1, context_length=70, feedforward_dim=37),
+}
+
+
+@pytest.fixture(params=CONFIGS)
+def model(request):
+    """Untrained, with weights large enough that every part of it counts."""
+    model = Transformer(CONFIGS[request.param]).initialize(seed=0).eval().requires_grad_(False)
+    for name, parameter in model.named_parameters():
+        generator = torch.Generator().manual_seed(len(name))
+        if parameter.dim() > 1:
+            parameter.normal_(std=parameter.shape[1] ** -0.5, generator=generator)
+        else:
+            parameter.add_(torch.randn(parameter.shape, generator=generator), alpha=0.1)
+    return model
+
+
+def random_bytes(size: int, seed: int = 0) -> bytes:
+    return bytes(np.random.default_rng(seed).integers(0, 256, size, dtype=np.uint8))
+
+
+def read_in_pieces(decoder: Decoder, slot: int, text: bytes, sizes) -> np.ndarray:
+    parts, start = [], 0
+    while start < len(text):
+        size = next(sizes)
+        parts += decoder.read([(slot, text[start : start + size])])
+        start += size
+    return np.concatenate(parts)
+
+
+def random_sizes(seed: int, most: int = 9):
+    generator = np.random.default_rng(seed)
+    while True:
+        yield int(generator.integers(1, most + 1))
+
+
+def test_logits_are_those_of_the_model(model):
+    text = random_bytes(model.config.context_length)
+    wanted = model(torch.tensor([list(text)]))[0].numpy()
+    [got] = Decoder(model).read([(0, text)])
+    assert np.abs(got - wanted).max() < 1e-4 * np.abs(wanted).max()
+
+
+def test_every_bit_is_the_same_however_the_text_is_read(model):
+    """At once, byte by byte, and in pieces of random sizes."""
+    text = random_bytes(model.config.context_length)
+    decoder = Decoder(model)
+    [at_once] = decoder.read([(0, text)])
+    for sizes in (iter([1] * len(text)), random_sizes(1), random_sizes(2, most=70)):
+        decoder.keep(0, 0)
+        assert np.array_equal(read_in_pieces(decoder, 0, text, sizes), at_once)
+
+
+def test_every_bit_is_the_same_whoever_else_is_read(model):
+    """One stream alone and among 64, all at different places and reading different amounts."""
+    length = model.config.context_length
+    texts = [random_bytes(length, seed) for seed in range(64)]
+    crowd, parts = Decoder(model, 64), [[] for _ in texts]
+    generator = np.random.default_rng(3)
+    for step in range(60):
+        new = []
+        for slot, text in enumerate(texts):
+            known = crowd.lengths[slot]
+            size = int(generator.integers(0, 4)) if step else int(generator.integers(1, 90))
+            if data := text[known : known + min(size, crowd.free(slot))]:
+                new.append((slot, data))
+        for (slot, _), logits in zip(new, crowd.read(new)):
+            parts[slot].append(logits)
+    alone = Decoder(model)
+    for slot in (0, 1, 31, 63):
+        alone.keep(0, 0)
+        [wanted] = alone.read([(0, texts[slot][: crowd.lengths[slot]])])
+        assert np.array_equal(np.concatenate(parts[slot]), wanted)
+
+
+def test_what_was_forgotten_leaves_no_trace(model):
+    text = random_bytes(40)
+    decoder = Decoder(model)
+    [wanted] = decoder.read([(0, text)])
+    decoder.keep(0, 5)
+    decoder.read([(0, b"something else instead")])
+    decoder.keep(0, 5)
+    [got] = decoder.read([(0, text[5:])])
+    assert np.array_equal(got, wanted[5:])
+
+
+def test_room_ends_with_the_block_and_the_context(model):
+    decoder = Decoder(model)
+    assert decoder.room(0) == BLOCK
+    decoder.read([(0, bytes(60))])
+    assert decoder.room(0) == BLOCK - 60
+    decoder.read([(0, bytes(decoder.free(0)))])
+    assert decoder.room(0) == decoder.free(0) == 0
+    with pytest.raises(ValueError, match="room for 0"):
+        decoder.read([(0, b"x")])
+
+
+def test_without_onednn_it_computes_the_same(model, monkeypatch):
+    text = random_bytes(60)
+    [wanted] = Decoder(model).read([(0, text)])
+    monkeypatch.setattr(decoding, "_onednn_packs", lambda: False)
+    [got] = Decoder(model).read([(0, text)])
+    assert np.abs(got - wanted).max() < 1e-4 * np.abs(wanted).max()
