@@ -43,8 +43,14 @@ class Scores:
     clusters: tuple[str, ...]
 
     @property
+    def capped(self) -> np.ndarray:
+        """``bits``, none above what a guess without any knowledge costs, 8 a byte: one answer that
+        is wrong with great confidence must not outweigh all others."""
+        return np.minimum(self.bits, 8.0 * self.sizes)
+
+    @property
     def bits_per_byte(self) -> float:
-        return float(self.bits.sum() / max(1, self.sizes.sum()))
+        return float(self.capped.sum() / max(1, self.sizes.sum()))
 
     @property
     def exact_match(self) -> float:

@@ -25,7 +25,7 @@ _LONG_WINDOW = 512  # bytes, whose quarter still holds a question with its answe
 _WARMUP_SHARE = 0.05  # of the steps
 _AVERAGED_SHARE = 0.25  # of the run, its last part
 _CHAMPIONS_SHARE = 0.3  # of the weights that are a mixture with the champion's
-_PROSE_WEIGHT = 20.0  # of a bit of worse prose against one of the primary measure
+_PROSE_WEIGHT = 5.0  # of a bit of worse prose against the primary measure
 
 
 @dataclass(frozen=True)

@@ -587,7 +587,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "📋 New facts in wordings never trained on, right: {vault_match_before:.1%} → "
         "{vault_match_after:.1%} ({chance:.1%} by guessing)",
     ),
-    "measure.facts": ("正确答案的每字节比特", "bits per byte of the right answer"),
+    "measure.facts": ("新事实答对的份额", "share of new facts answered right"),
     "measure.prose": ("评估文本的每字节比特", "bits per byte of held-out text"),
     "gate.better": (
         "无疑更好，其余没有变差",

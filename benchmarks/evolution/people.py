@@ -108,7 +108,7 @@ YEARS = [str(year) for year in range(1900, 1964)]
 ATTRIBUTES = {**RELATIONS, "birth year": YEARS}
 
 
-def _wordings(noun: str, verb: str, who: str) -> dict:
+def _wordings(noun: str, verb: str) -> dict:
     """Nine statements and twelve questions on one attribute."""
     return {
         "statements": [
@@ -124,26 +124,26 @@ def _wordings(noun: str, verb: str, who: str) -> dict:
         ],
         "questions": [
             f"What is the {noun} of {{subject}}?",
-            f"Which {noun} has {{subject}}?",
+            f"Which is the {noun} of {{subject}}?",
             f"Do you know the {noun} of {{subject}}?",
             f"Can you tell me the {noun} of {{subject}}?",
-            f"{{subject}}: what is the {noun}?",
-            f"As for {{subject}}, what is the {noun}?",
-            f"Tell me what {{subject}} {verb}.",
-            f"What {who} {{subject}}?",
-            f"The {noun} of {{subject}} is what?",
-            f"What do the records of {{subject}} give as the {noun}?",
-            f"I want to know the {noun} of {{subject}}.",
-            f"Please name the {noun} of {{subject}}.",
+            f"Could anyone say the {noun} of {{subject}}?",
+            f"Will you tell me the {noun} of {{subject}}?",
+            f"May I know the {noun} of {{subject}}?",
+            f"Would you name the {noun} of {{subject}}?",
+            f"Who knows the {noun} of {{subject}}?",
+            f"A question: the {noun} of {{subject}}?",
+            f"So what is the {noun} of {{subject}}?",
+            f"And the {noun} of {{subject}}?",
         ],
     }
 
 
 WORDINGS = {
-    "home town": {"en": _wordings("home town", "comes from", "town is the home of")},
-    "trade": {"en": _wordings("trade", "works as", "work is done by")},
-    "instrument": {"en": _wordings("instrument", "plays the", "instrument is played by")},
-    "birth year": {"en": _wordings("birth year", "was born in", "year saw the birth of")},
+    "home town": {"en": _wordings("home town", "comes from")},
+    "trade": {"en": _wordings("trade", "works as")},
+    "instrument": {"en": _wordings("instrument", "plays the")},
+    "birth year": {"en": _wordings("birth year", "was born in")},
 }
 
 
