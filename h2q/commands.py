@@ -65,7 +65,7 @@ class TrainingCommands:
         preset. Raises ``CorpusError`` when a path named there holds no text file."""
         self.arguments = arguments
         self.output_dir = arguments.output_dir
-        self.preset = preset
+        self.preset = replace(preset, model=replace(preset.model, **arguments.settings.model))
         self.given = given
         self.console = console
         self.device = choose_device(arguments.device)
@@ -82,8 +82,7 @@ class TrainingCommands:
         if saved is not None:
             training_config = saved.training_config
             if self.arguments.preset is None:
-                model_config = saved.model_config
-        model_config = replace(model_config, **self.arguments.settings.model)
+                model_config = replace(saved.model_config, **self.arguments.settings.model)
         training_config = replace(training_config, **self.given)
         dtype = self._dtype(saved)
         self._say_banner(dtype, training_config.seed)
@@ -180,7 +179,7 @@ class TrainingCommands:
         )
         for problem in knowledge.problems(_PROBLEMS_SHOWN):
             self.console.warn("knowledge.problem", **vars(problem))
-        if knowledge.problem_count > _PROBLEMS_SHOWN:
+        if knowledge.problem_count > _PROBLEMS_SHOWN and not self.arguments.dry_run:
             path = self.output_dir / _KNOWLEDGE_PROBLEMS
             lines = [f"{p.path}:{p.line}: {p.reason}\n" for p in knowledge.problems()]
             write_bytes(path, "".join(lines).encode("utf-8", "replace"))
@@ -254,9 +253,7 @@ class TrainingCommands:
         model_path = self.output_dir / MODEL_PATH
         evolves = self.arguments.mode == "evolve"
         trains = not (evolves and model_path.exists())
-        config = replace(self.preset.model, **self.arguments.settings.model)
-        if not trains:
-            config = load_model(model_path)[0].config
+        config = self.preset.model if trains else load_model(model_path)[0].config
         training_config = replace(self.preset.training, **self.given)
         dtype = self._dtype(None)
         self._say_banner(dtype, training_config.seed)

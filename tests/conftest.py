@@ -99,7 +99,7 @@ def small_settings(directory: Path) -> list[str]:
     """Flags with which ``train`` makes a model of 37 thousand parameters, in no time."""
     path = directory / "small.toml"
     path.write_text(
-        "[model]\nembed_dim = 32\nn_heads = 2\nn_layers = 2\ncontext_length = 64\n"
+        "[model]\nembed_dim = 32\nn_heads = 2\nn_layers = 2\ncontext_length = 256\n"
         "feedforward_dim = 64\n"
     )
     return ["--config", str(path)]

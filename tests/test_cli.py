@@ -224,31 +224,34 @@ def test_dry_run_measures_and_writes_nothing(tmp_path):
     (tmp_path / "t").mkdir()
     novel = make_text(20_000) + "今天天气很好，我们去公园散步，看到许多美丽的花。" * 20
     (tmp_path / "t" / "a.txt").write_bytes(novel.encode("gb18030"))
+    small_settings(tmp_path)
     before = files_below(tmp_path)
     result = train(
-        *("--dry_run", "--preset", "tiny", "--data_dir", "t", "--output_dir", "new", "--epochs", 3),
+        *("--dry_run", "--data_dir", "t", "--output_dir", "new", "--epochs", 3),
+        *small_settings(tmp_path),
         cwd=tmp_path,
     )
     assert result.returncode == 0, result.stderr
     assert result.stderr == ""
     assert files_below(tmp_path) == before
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["t"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["small.toml", "t"]
     assert "GB18030 1" in result.stdout
-    assert "M 参数 | 每轮 5 批 | 共 15 步" in result.stdout
+    assert "0.03M 参数 | 每轮 10 批 | 共 30 步" in result.stdout
     [(step, speed)] = re.findall(r"每步 (\d+\.\d\d) 秒（([\d,]+) 字节/秒）", result.stdout)
-    assert float(step) * int(speed.replace(",", "")) == pytest.approx(4096, rel=0.3)
-    assert re.search(r"实测峰值 0\.\d GB | 检查点每个约 13 MB，最多占用磁盘约 58 MB", result.stdout)
+    assert float(step) * int(speed.replace(",", "")) == pytest.approx(2048, rel=0.5)
+    assert re.search(r"实测峰值 0\.\d GB | 检查点每个约 0 MB，最多占用磁盘约 2 MB", result.stdout)
     assert "没有写入任何文件" in result.stdout
 
 
 def test_dry_run_of_a_first_run_and_of_evolution(tmp_path):
     """Where there is no text, what the sample text would cost; with a model, what evolves."""
-    planned = ["--dry_run", "--preset", "tiny", "--max_minutes", 5]
-    result = train(*planned, cwd=tmp_path)
+    place = tmp_path / "empty"
+    place.mkdir()
+    result = train("--dry_run", "--max_minutes", 5, *small_settings(tmp_path), cwd=place)
     assert "训练时会在那里创建示例文本" in result.stdout
     assert "UTF-8  sample_en.txt" in result.stdout
     assert re.search(r"5 分钟内约 [\d,]+ 步", result.stdout)
-    assert list(tmp_path.iterdir()) == []
+    assert list(place.iterdir()) == []
     (tmp_path / "t.txt").write_text(make_text(3000), encoding="utf-8")
     save_model(tmp_path / MODEL_PATH, Transformer(ModelConfig()).initialize(0), {})
     before = files_below(tmp_path)

@@ -25,6 +25,9 @@ for script, arguments in json.loads(sys.argv[1]):
 """
 
 
+FACT = {"relation": "capital_of", "object": "Somewhere", "aliases": [], "lang": "en"}
+
+
 def calls() -> list[tuple[str, str]]:
     """(script, arguments) of each; the part that makes the environment is the installer's."""
     pattern = re.compile(r"(local_\w+\.py)(.*)")
@@ -54,6 +57,12 @@ def place(tmp_path_factory):
     text.write_text(make_text(12_000), encoding="utf-8")
     passages = "\n\n".join(make_text(400, seed) for seed in range(10, 16))
     (directory / "data" / "knowledge_base" / "p.txt").write_text(passages, encoding="utf-8")
+    (directory / "data" / "knowledge_base" / "f.jsonl").write_text(
+        "".join(
+            json.dumps({**FACT, "id": f"f{number}", "subject": f"City {number}"}) + "\n"
+            for number in range(12)
+        )
+    )
     [settings] = re.findall(r"```toml\n(.*?)```", read("README.md"), re.S)
     (directory / "h2q.toml").write_text(settings, encoding="utf-8")
     return directory

@@ -108,6 +108,9 @@ def seen_settings(monkeypatch, tmp_path, *arguments):
             seen["model"] = replace(preset.model, **parsed.settings.model)
             seen["training"] = replace(preset.training, **given)
 
+        def remove_leftovers(self):
+            pass
+
         def train(self):
             pass
 
