@@ -50,9 +50,11 @@ def test_row_38_no_command_opens_a_socket(runs, evolutions, strace, tmp_path):
     assert [ending.code for ending in endings] == [0, 0, 0]
 
     run = subprocess.run(
-        ["strace", "-f", "-qq", "-e", "trace=%network", "-o", str(trace), sys.executable]
-        + [str(REPOSITORY / _SCRIPTS["chat"]), "--mode", "interactive"]
-        + ["--model", str(output / MODEL_PATH), "--max_length", "5"],
+        [
+            *("strace", "-f", "-qq", "-e", "trace=%network", "-o", str(trace), sys.executable),
+            *(str(REPOSITORY / _SCRIPTS["chat"]), "--mode", "interactive"),
+            *("--model", str(output / MODEL_PATH), "--max_length", "5"),
+        ],
         input="hello\nquit\n",
         capture_output=True,
         text=True,
