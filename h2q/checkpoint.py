@@ -15,6 +15,7 @@ import warnings
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import torch
 from torch import Tensor
@@ -65,12 +66,31 @@ def save(path: Path, tensors: Tensors, metadata: dict) -> None:
     }
 
     def write(stream):
+        remembering = _Remembering(stream)
         try:
-            torch.save(content, stream)
+            torch.save(content, remembering)
         except RuntimeError as error:  # what PyTorch makes of a failed write
-            raise OSError(str(error).splitlines()[0]) from error
+            raise remembering.error or OSError(str(error).splitlines()[0]) from error
 
     write_atomically(path, write)
+
+
+class _Remembering:
+    """A stream that keeps the error of a failed write, which PyTorch forgets."""
+
+    def __init__(self, stream: BinaryIO):
+        self._stream = stream
+        self.error: OSError | None = None
+
+    def write(self, data) -> int:
+        try:
+            return self._stream.write(data)
+        except OSError as error:
+            self.error = error
+            raise
+
+    def flush(self) -> None:
+        self._stream.flush()
 
 
 def load(path: Path) -> tuple[Tensors, dict]:

@@ -29,7 +29,7 @@ def prepare_streams() -> None:
     """Lets a terminal of another encoding (GBK) show what it can, and what is typed be anything,
     instead of failing."""
     for stream in (sys.stdin, sys.stdout, sys.stderr):
-        with contextlib.suppress(AttributeError, ValueError):
+        with contextlib.suppress(AttributeError, OSError, ValueError):
             stream.reconfigure(errors="replace")
 
 

@@ -17,6 +17,7 @@ _BOMS = (  # UTF-32 before UTF-16, whose mark it begins with
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+_TAKE_THEIR_MARK = {"utf-8-sig", "utf-16", "utf-32"}  # codecs that do; a second mark is text
 # Frequent characters of modern and older Chinese prose, in both scripts: about a third of any text.
 _FREQUENT = frozenset(
     "的一是不了在人有我他这這个個们們中来來上大为為和国國地到以说說时時要就出会會可也你对對生能而子那"
@@ -84,7 +85,7 @@ def transcode(source: Path, encoding: str, target: BinaryIO) -> None:
     Raises ``UnicodeError`` where the bytes are not of that encoding.
     """
     decoder = codecs.getincrementaldecoder(encoding)("strict")
-    begun = False
+    begun = codecs.lookup(encoding).name in _TAKE_THEIR_MARK
     with open(source, "rb") as stream:
         while chunk := stream.read(CHUNK_BYTES):
             text = decoder.decode(chunk)

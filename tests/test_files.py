@@ -328,3 +328,43 @@ def test_a_directory_that_cannot_be_made_is_refused(old_file, name):
     with pytest.raises(SaveFailed) as caught, locked_directory(old_file.parent / name):
         pass
     assert str(old_file.parent / name) in str(caught.value)
+
+
+def test_if_only_the_directory_is_not_synced_the_error_says_so(old_file, monkeypatch):
+    """The new file is in its place then; nothing claims that the old one is as it was."""
+    monkeypatch.setattr(files, "sync_directory", raising(IO_ERROR))
+    for write in (lambda: write_bytes(old_file, b"new"), lambda: link_or_copy(other, old_file)):
+        other = old_file.with_name("other")
+        other.write_bytes(b"new")
+        with pytest.raises(SaveFailed) as caught:
+            write()
+        assert caught.value.key == "save.not_synced"
+        assert str(old_file) in str(caught.value)
+        assert old_file.read_bytes() == b"new"
+
+
+def test_leftovers_are_removed_and_nothing_else(tmp_path):
+    """A child is killed while it writes; what it wrote goes, a person's hidden file stays."""
+    code = (
+        "import os, sys; from pathlib import Path; from h2q.files import write_atomically\n"
+        "write_atomically(Path(sys.argv[1]) / 'f', lambda stream: os.kill(os.getpid(), 9))"
+    )
+    subprocess.run([sys.executable, "-c", code, tmp_path], cwd=REPOSITORY, check=False)
+    (tmp_path / ".mine.tmp").write_bytes(b"x")
+    assert len(os.listdir(tmp_path)) == 2
+    files.remove_leftovers(tmp_path)
+    assert os.listdir(tmp_path) == [".mine.tmp"]
+    files.remove_leftovers(tmp_path / "missing")
+
+
+def test_a_directory_that_can_be_written_is_made_and_left_empty(tmp_path, old_file):
+    files.require_writable(tmp_path / "a" / "b")
+    assert os.listdir(tmp_path / "a" / "b") == []
+    with pytest.raises(SaveFailed, match="file"):
+        files.require_writable(old_file / "below")
+
+
+def test_json_in_a_pipe_is_refused_unread(tmp_path):
+    os.mkfifo(tmp_path / "pipe.json")
+    with pytest.raises(UnusableInput, match=r"pipe\.json"):
+        read_json(tmp_path / "pipe.json")

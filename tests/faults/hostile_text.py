@@ -76,7 +76,10 @@ def _read(folder: Path, cache: Path, data: bytes) -> str:
         known = {"skip.empty", "skip.not_text"}
         return "" if found.skipped[0][1] in known and not found.files else str(found.skipped)
     [file] = found.files
-    expected = data.decode(file.encoding).removeprefix("\ufeff").encode("utf-8")
+    text = data.decode(file.encoding)
+    if file.encoding not in ("utf-8-sig", "utf-16", "utf-32"):  # which take the mark themselves
+        text = text.removeprefix("\ufeff")
+    expected = text.encode("utf-8")
     if file.encoding == "utf-8" and expected != data:
         return "UTF-8 is not used as it lies"
     if file.stored.read_bytes()[file.offset : file.offset + file.size] != expected:

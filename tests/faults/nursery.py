@@ -8,6 +8,7 @@ its system calls.
     python -m tests.faults.nursery      (the server: a JSON request a line, answers likewise)
 """
 
+import contextlib
 import json
 import os
 import shutil
@@ -101,6 +102,8 @@ class Nursery:
         for the trace of ``trace_options``. ``kill_after`` seconds the child is killed from outside.
         """
         outputs = [self.directory / name for name in ("stdout", "stderr", "acknowledged")]
+        for path in outputs:  # a child that is killed at once would leave those of the one before
+            path.write_bytes(b"")
         traced = bool(inject or count or trace)
         request = {
             "script": script,
@@ -154,8 +157,9 @@ def _tally(path: Path) -> dict[str, int]:
     return {row[1]: int(row[0]) for row in rows if len(row) == 2 and row[0].isdigit()}
 
 
-def _serve() -> None:
-    from h2q import chat, commands, config  # loads PyTorch and all of the package  # noqa: F401
+def _use_small_model():
+    """Makes ``--preset tiny`` what this module's docstring says; returns its configuration."""
+    from h2q import config
 
     small = config.ModelConfig(
         embed_dim=48, n_heads=2, n_layers=2, context_length=64, feedforward_dim=96
@@ -163,7 +167,21 @@ def _serve() -> None:
     config.PRESETS["tiny"] = config.Preset(
         small, config.TrainingConfig(lr=2e-3, save_interval_seconds=0.0)
     )
-    _warm_up(small)
+    return small
+
+
+def run_small(arguments: list[str]) -> int:
+    """The training command with the small model, in a process that is not forked from a server."""
+    from h2q import cli
+
+    _use_small_model()
+    return cli.train_main(arguments)
+
+
+def _serve() -> None:
+    from h2q import chat, commands  # loads PyTorch and all of the package  # noqa: F401
+
+    _warm_up(_use_small_model())
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     for line in sys.stdin:
         request = json.loads(line)
@@ -204,13 +222,12 @@ def _child(request: dict) -> None:
             Path(request["gate"]).read_bytes()
         code = _run(request["script"], request["arguments"])
     except BaseException:
-        traceback.print_exc()
+        with open(request["outputs"][1], "a", encoding="utf-8") as stream:  # 2 may be closed
+            traceback.print_exc(file=stream)
     finally:
         for stream in (sys.stdout, sys.stderr):
-            try:
+            with contextlib.suppress(OSError, ValueError):
                 stream.flush()
-            except (OSError, ValueError):
-                pass
         os._exit(code)
 
 

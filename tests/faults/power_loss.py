@@ -70,9 +70,9 @@ def _parse(trace: Path, below: str) -> Iterator[Event]:
             elif call in ("write", "fsync", "ftruncate"):
                 if opened.startswith(below):
                     yield Event(call, [opened], strings[0] if call == "write" else b"")
-            elif strings and all(name.decode().startswith(below) for name in strings):
-                if call != "openat" or "O_CREAT" in text:
-                    names = [name.decode() for name in strings]
+            elif call != "openat" or "O_CREAT" in text:
+                names = [name.decode() for name in strings]
+                if names and all(name.startswith(below) for name in names):
                     yield Event(re.sub("at2?$", "", call), names)
 
 
