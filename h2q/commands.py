@@ -44,7 +44,7 @@ from h2q.text_files import find_text_files
 from h2q.trainer import LocalModelTrainer
 
 _TRANSCODED = Path(CHECKPOINT_DIR) / "transcoded"
-_KNOWLEDGE_INDEX = Path(CHECKPOINT_DIR) / "evolution" / "knowledge.sqlite"
+_KNOWLEDGE_INDEX = Path(CHECKPOINT_DIR) / "evolution" / "index.sqlite"
 _KNOWLEDGE_PROBLEMS = Path(CHECKPOINT_DIR) / "evolution" / "knowledge_problems.txt"
 _PROBLEMS_SHOWN = 10
 
