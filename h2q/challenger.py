@@ -41,7 +41,9 @@ class Recipe:
 
 def challenger_config(recipe: Recipe, size_bytes: int, context_length: int) -> TrainingConfig:
     """Settings for one pass over ``size_bytes`` of text."""
-    steps = size_bytes / (context_length * recipe.base.batch_size)
+    # Half a batch: a cycle is short, and facts want updates more than they want exact gradients.
+    batch_size = max(1, recipe.base.batch_size // 2)
+    steps = size_bytes / (context_length * batch_size)
     return replace(
         recipe.base,
         epochs=1,
@@ -49,6 +51,7 @@ def challenger_config(recipe: Recipe, size_bytes: int, context_length: int) -> T
         optimizer="muon",
         lr=recipe.lr,
         muon_lr=_MUON_SHARE * recipe.lr,
+        batch_size=batch_size,
         adam_beta2=0.95,
         schedule="linear",
         decay_fraction=1.0,

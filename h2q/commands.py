@@ -49,7 +49,7 @@ from h2q.text_report import report_text
 from h2q.trainer import LocalModelTrainer
 
 _TRANSCODED = Path(CHECKPOINT_DIR) / "transcoded"
-_KNOWLEDGE_INDEX = Path(CHECKPOINT_DIR) / "evolution" / "knowledge.sqlite"
+_KNOWLEDGE_INDEX = Path(CHECKPOINT_DIR) / "evolution" / "index.sqlite"
 _KNOWLEDGE_PROBLEMS = Path(CHECKPOINT_DIR) / "evolution" / "knowledge_problems.txt"
 _PROBLEMS_SHOWN = 10
 _TIMED_STEPS = 3

@@ -53,6 +53,14 @@ _MOST_RETAINED = 400  # facts learnt before that the gate asks again
 _POOL_PASSAGES = 400
 _PASSAGE_HEAD = 256  # bytes of a passage that are measured
 _EXAMPLES, _QUALITY_FACTS = 3, 24
+_KINDS = {
+    "statement": "kind.statement",
+    "question": "kind.question",
+    "cloze": "kind.cloze",
+    "passage": "kind.passage",
+    "own": "kind.own",
+}
+_MEASURES = {"facts": "measure.facts", "prose": "measure.prose"}
 _TIE_BREAK = 0.01  # of a bit a byte against the share of right answers
 _SAME_LOSS = 1e-4  # bits a byte between a model in memory and its file
 
@@ -224,7 +232,7 @@ class Cycle:
             "evolve.generated",
             documents=len(documents),
             size=size,
-            kinds=" · ".join(f"{message('kind.' + k)} {n:,}" for k, n in kinds.most_common()),
+            kinds=" · ".join(f"{message(_KINDS[k])} {n:,}" for k, n in kinds.most_common()),
             replay=replay,
             excluded=excluded,
         )
@@ -452,7 +460,7 @@ class Cycle:
         if entry["facts"]:
             self.console.say("evolve.matches", **{k: _or_nan(v) for k, v in entry.items()})
         verdict = message("evolve.promoted" if judged.promoted else "evolve.rejected")
-        measure = message(f"measure.{entry['primary']}")
+        measure = message(_MEASURES[entry["primary"]])
         numbers = gate.interval_line(primary)
         reason = message(judged.reason)
         self.console.say(

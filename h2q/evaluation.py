@@ -1,4 +1,4 @@
-"""How well a model predicts held-out text, and whether one model predicts it better.
+"""How well a model predicts held-out text.
 
 Bits per byte compare models on any text and script, whatever a character costs in bytes; loss
 (nats per byte) and perplexity are the same number in other units. Each held-out byte is predicted
@@ -18,7 +18,6 @@ from h2q.hardware import computing_in
 from h2q.model import Transformer
 
 EVALUATION_BATCH = 16
-_RESAMPLES = 4000
 
 
 @dataclass(frozen=True)
@@ -82,29 +81,3 @@ def evaluate(
             sums[first + row] = losses[row, :count].sum().item()
     model.train(was_training)
     return Evaluation(sums, np.array([count for _, count in windows]))
-
-
-@dataclass(frozen=True)
-class PairedDifference:
-    """``mean`` loss of one model minus that of another (nats per byte), with its interval."""
-
-    mean: float
-    low: float
-    high: float
-
-
-def paired_difference(
-    challenger: Evaluation, champion: Evaluation, confidence: float
-) -> PairedDifference:
-    """Loss of ``challenger`` minus loss of ``champion`` on the same windows; negative is better.
-
-    The interval is a percentile bootstrap over windows (Efron 1979), paired as arXiv 2411.00640
-    advises: what makes a window hard for both models cancels. Its seed is fixed.
-    """
-    if not np.array_equal(challenger.counts, champion.counts):
-        raise ValueError("the two evaluations are not of the same windows")
-    difference, counts = challenger.sums - champion.sums, champion.counts
-    draws = np.random.default_rng(0).integers(len(counts), size=(_RESAMPLES, len(counts)))
-    means = difference[draws].sum(axis=1) / counts[draws].sum(axis=1)
-    low, high = np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return PairedDifference(float(difference.sum() / counts.sum()), float(low), float(high))

@@ -75,7 +75,7 @@ class SelfEvolutionEngine:
             config,
             self.seed,
         )
-        self.memory = lineage.load(Memory, self.directory / "memory.json") or Memory()
+        self.memory = lineage.load(Memory, self.directory / "champions.json") or Memory()
         self.run = self._begin_or_resume(resume)
 
     def _begin_or_resume(self, resume: bool) -> Run:
@@ -121,7 +121,7 @@ class SelfEvolutionEngine:
             if self.memory.splits:
                 self.console.warn("evolve.sealed_anew")
             self.memory = Memory(self.splits.digest, self.stats["total_evolutions"])
-            lineage.save(self.memory, self.directory / "memory.json")
+            lineage.save(self.memory, self.directory / "champions.json")
         stopped = ""
         while self.stats["total_evolutions"] < self.run.last_cycle and not stopped:
             began = time.monotonic()
@@ -187,7 +187,7 @@ class SelfEvolutionEngine:
             lesson = self._phase(directory, "lesson", lambda: cycle.write(plan))
             self._phase(directory, "challenger", lambda: cycle.train(plan))
             verdict = self._phase(directory, "verdict", lambda: cycle.judge(plan))
-            verdict["entry"]["generated"] = lesson
+            verdict["entry"]["generated"] = _without_time(lesson)
             self._conclude(number, verdict)
         except Interrupted:
             raise
@@ -242,7 +242,7 @@ class SelfEvolutionEngine:
                 if sum(retained.values()) >= sum(memory.known[name] for name in retained):
                     known.update(retained)
                 self.memory = Memory(memory.splits, number, known, verdict["prose"])
-                lineage.save(self.memory, self.directory / "memory.json")
+                lineage.save(self.memory, self.directory / "champions.json")
         lineage.record(self.stats, entry, self.output_dir)
 
     def _finish_promoted(self) -> None:
@@ -255,7 +255,8 @@ class SelfEvolutionEngine:
         verdict = read_json(path)
         _, provenance = load_model(self.model_path)
         if verdict["entry"]["promoted"] and provenance.get("evolution_cycle") == number:
-            verdict["entry"]["generated"] = read_json(directory / "lesson.json")
+            lesson = read_json(directory / "lesson.json")
+            verdict["entry"]["generated"] = _without_time(lesson)
             self._conclude(number, verdict)
 
     # What a person sees, and the clock
@@ -306,3 +307,8 @@ class SelfEvolutionEngine:
 
 def _or_nan(value):
     return math.nan if value is None else value
+
+
+def _without_time(lesson: dict) -> dict:
+    """Only what is the same in every run: seconds are not."""
+    return {name: value for name, value in lesson.items() if name != "seconds"}

@@ -35,7 +35,7 @@ from h2q.wordings import (
 WORDINGS_NAME = "wordings.json"
 _VERSION = 1  # of the index
 _SAMPLE_SEED = 42
-_PASSAGE_BYTES = 16_384  # a longer paragraph is cut
+_PASSAGE_CHARACTERS = 16_384  # a longer paragraph is cut
 _NAMES = ("id", "subject", "relation", "object")
 _SCHEMA = """
 CREATE TABLE facts (number INTEGER PRIMARY KEY, id TEXT UNIQUE, subject TEXT, relation TEXT,
@@ -328,12 +328,16 @@ def _paragraphs(lines: Iterable[tuple[int, str]]) -> Iterator[str]:
     kept, size = [], 0
     for _, line in lines:
         line = line.rstrip()
-        if kept and (not line or size + len(line) > _PASSAGE_BYTES):
-            yield "\n".join(kept)
-            kept, size = [], 0
-        for start in range(0, len(line), _PASSAGE_BYTES):
-            kept.append(line[start : start + _PASSAGE_BYTES])
-        size += len(line)
+        parts = [
+            line[i : i + _PASSAGE_CHARACTERS] for i in range(0, len(line), _PASSAGE_CHARACTERS)
+        ]
+        for part in parts or [""]:
+            if kept and (not part or size + len(part) > _PASSAGE_CHARACTERS):
+                yield "\n".join(kept)
+                kept, size = [], 0
+            if part:
+                kept.append(part)
+                size += len(part)
     if kept:
         yield "\n".join(kept)
 

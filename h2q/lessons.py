@@ -29,7 +29,8 @@ SEPARATOR = "\n\n"
 _QUESTIONS, _CLOZES = 2 / 7, 1 / 7  # of the documents about a fact; the rest are statements
 _SENTENCES = 4  # most in one document
 _PASSAGES = 0.2  # of the generated text, where there are facts too
-_LEAST_REVIEWS = 15  # documents a cycle about each fact learnt before, where there is room
+_MOST_EXPOSURES = 1.5  # of those set, where all that is left to learn would get more
+_LEAST_REVIEWS = 40  # documents a cycle about each fact learnt before, where there is room
 _MOST_REVIEW = 0.5  # of the documents about facts
 _OWN_SHARE = 0.05  # most of the text that the model's own answers may be
 _SIZED_FACTS = 64
@@ -60,7 +61,7 @@ def plan_cycle(
     """As many new facts as the budget exposes ``config.exposures`` times, at least one.
 
     Review takes its fraction of the documents, and more where that would leave the facts learnt
-    before with too few. Facts that all fit are seen more often instead.
+    before with too few. What a few last facts do not need is review too.
     """
     if not knowledge.fact_count:
         return Plan(0, 0, 0)
@@ -80,7 +81,10 @@ def plan_cycle(
     new = min(left, max(1, (documents - review) // config.exposures))
     if not new:
         return Plan(0, 0, documents)
-    return Plan(new, min((documents - review) // new, 2 * config.exposures), review)
+    exposures = min((documents - review) // new, _MOST_EXPOSURES * config.exposures)
+    if known:  # what the new facts do not need makes the old ones last
+        review = documents - new * exposures
+    return Plan(new, int(exposures), review)
 
 
 def choose_weakest(

@@ -1,7 +1,7 @@
 """What an evolution remembers: its statistics, the run it is in, and the best that champions did.
 
 ``evolution_stats.json`` is the person's: the README's four counters and a history. ``run.json`` and
-``memory.json``, below the checkpoints, let a killed evolution go on where it was. Every file is
+``champions.json``, below the checkpoints, let a killed evolution go on where it was. Every file is
 replaced whole; a cycle counts from the moment its statistics are written.
 """
 

@@ -468,10 +468,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
     ),
     "knowledge.wordings": (
         "{path} 的格式不对（关系 {relation!r}）；请按自带的 wordings.json 书写："
-        "陈述要有 {{subject}} 和 {{object}}，提问要有 {{subject}} 而没有 {{object}}。",
+        "陈述要有 subject 和 object，提问要有 subject 而没有 object。",
         "{path} is not of the right form (relation {relation!r}); write it like the wordings.json "
-        "that comes with the program: statements hold {{subject}} and {{object}}, questions "
-        "{{subject}} and no {{object}}.",
+        "that comes with the program: statements hold subject and object, questions "
+        "subject and no object.",
     ),
     "knowledge.found": (
         "📖 知识库: {path} | 事实 {facts:,} | 段落 {passages:,} | 有误 {problems}",

@@ -70,5 +70,5 @@ def test_both_languages_have_the_same_sections_and_commands():
 def test_the_example_fact_is_one(name, tmp_path):
     [line] = re.findall(r"```json\n(.*)\n```", read(name))
     (tmp_path / "facts.jsonl").write_text(line, encoding="utf-8")
-    [fact] = load_knowledge_base(tmp_path).facts
+    [fact] = load_knowledge_base(tmp_path).facts()
     assert fact.subject == json.loads(line)["subject"]

@@ -6,7 +6,7 @@ import torch
 
 from conftest import make_text
 from h2q.corpus import open_corpus
-from h2q.evaluation import Evaluation, evaluate, paired_difference, perplexity
+from h2q.evaluation import evaluate, perplexity
 from h2q.model import Transformer
 
 
@@ -61,42 +61,6 @@ def test_bfloat16_is_close_to_float32(model, heldout):
     exact = evaluate(model, heldout, limit_bytes=2000)
     rounded = evaluate(model, heldout, limit_bytes=2000, dtype=torch.bfloat16)
     assert rounded.loss == pytest.approx(exact.loss, rel=0.01)
-
-
-def evaluation(losses, counts=None):
-    losses = np.array(losses, dtype=float)
-    return Evaluation(losses, np.full(len(losses), 64) if counts is None else np.array(counts))
-
-
-def test_paired_difference_of_equal_models_is_zero():
-    same = evaluation([100, 200, 300])
-    difference = paired_difference(same, same, 0.95)
-    assert (difference.mean, difference.low, difference.high) == (0.0, 0.0, 0.0)
-
-
-def test_pairing_sees_a_small_steady_gain_in_noisy_windows():
-    generator = np.random.default_rng(1)
-    champion = evaluation(generator.normal(200, 50, size=40))
-    challenger = evaluation(champion.sums - 1 + generator.normal(0, 0.5, size=40))
-    difference = paired_difference(challenger, champion, 0.95)
-    assert difference.high < 0
-    assert difference.mean == pytest.approx(-1 / 64, rel=0.3)
-
-
-def test_false_promotions_keep_to_the_level():
-    """Without a true gain the interval lies below zero in about 2.5 % of trials."""
-    generator = np.random.default_rng(2)
-    trials, promoted = 300, 0
-    for _ in range(trials):
-        champion = evaluation(np.full(60, 200.0))
-        challenger = evaluation(champion.sums + generator.normal(0, 5, size=60))
-        promoted += paired_difference(challenger, champion, 0.95).high < 0
-    assert promoted / trials < 0.025 + 3 * math.sqrt(0.025 * 0.975 / trials)
-
-
-def test_evaluations_of_different_windows_are_not_compared():
-    with pytest.raises(ValueError, match="same windows"):
-        paired_difference(evaluation([1, 2]), evaluation([1, 2], [64, 63]), 0.95)
 
 
 def test_perplexity_of_a_hopeless_loss_is_still_a_number():

@@ -1,179 +1,224 @@
 import hashlib
 import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import replace
 
 import pytest
 import torch
 
-from conftest import make_text
-from h2q import evolution
-from h2q.config import CHECKPOINT_DIR, EVOLUTION_STATS, MODEL_PATH, EvolutionConfig, TrainingConfig
+import evolution_driver as driver
+from conftest import REPOSITORY
+from h2q import cycle, gate
+from h2q.config import CHECKPOINT_DIR, EVOLUTION_STATS, MODEL_PATH
 from h2q.corpus import open_corpus
-from h2q.errors import Interrupted, ModelFileError, TrainingDiverged, UnusableInput
-from h2q.evaluation import PairedDifference, evaluate
+from h2q.errors import Interrupted, ModelFileError, SaveFailed, SettingError, UnusableInput
+from h2q.evaluation import evaluate
 from h2q.evolution import SelfEvolutionEngine, read_stats
-from h2q.knowledge import load_knowledge_base
+from h2q.files import write_json
+from h2q.lineage import rejections_in_a_row
 from h2q.model_file import load_model
+from h2q.splits import ask
 from h2q.trainer import LocalModelTrainer
 
-TRAINING = TrainingConfig(epochs=2, lr=2e-3)
+EVOLUTION = f"{CHECKPOINT_DIR}/evolution"
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    """Text, knowledge base and a model that still has much to learn."""
+    path = tmp_path_factory.mktemp("base") / "out"
+    driver.prepare(path)
+    return path
 
 
 @pytest.fixture
-def corpus(text_dir, tmp_path):
-    return open_corpus(text_dir, tmp_path / "cache", context_length=64)
+def output(base, tmp_path):
+    return shutil.copytree(base, tmp_path / "out")
+
+
+@pytest.fixture(scope="module")
+def evolved(base, tmp_path_factory):
+    """The same after two cycles that nothing disturbed, in a process of their own."""
+    path = shutil.copytree(base, tmp_path_factory.mktemp("evolved") / "out")
+    run(path)
+    return path
 
 
 @pytest.fixture
-def output(corpus, tmp_path, tiny_model_config):
-    """An output directory with a model that still has much to learn."""
-    LocalModelTrainer(corpus, tmp_path / "out", tiny_model_config, TRAINING).train()
-    return tmp_path / "out"
+def training_only(monkeypatch):
+    """Training that is over at once and changes nothing, for what does not depend on it."""
+    monkeypatch.setattr(LocalModelTrainer, "train", lambda self: self.model.eval())
 
 
-def knowledge(tmp_path, texts):
-    directory = tmp_path / "kb"
-    directory.mkdir(exist_ok=True)
-    (directory / "passages.txt").write_text("\n\n".join(texts), encoding="utf-8")
-    return load_knowledge_base(directory)
-
-
-@pytest.fixture
-def helpful(tmp_path):
-    """More text of the kind that is held out."""
-    return knowledge(tmp_path, [make_text(500, seed) for seed in range(100, 160)])
-
-
-@pytest.fixture
-def harmful(tmp_path):
-    """Letters in an order that the held-out text never has."""
-    return knowledge(tmp_path, ["zqxj" * 60 + str(number) for number in range(200)])
-
-
-def engine(corpus, knowledge, output, cycles=1, training=TRAINING, **changes):
-    config = EvolutionConfig(cycles=cycles, generated_bytes=20_000, **changes)
-    return SelfEvolutionEngine(corpus, knowledge, output, config, training)
+def run(output, *arguments, killed=False):
+    environment = {**os.environ, "PYTHONPATH": f"{REPOSITORY}:{REPOSITORY / 'tests'}"}
+    command = [sys.executable, REPOSITORY / "tests" / "evolution_driver.py", output, *arguments]
+    done = subprocess.run(
+        list(map(str, command)), env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == (-signal.SIGKILL if killed else 0), done.stderr
 
 
 def model_hash(output):
     return hashlib.sha256((output / MODEL_PATH).read_bytes()).hexdigest()
 
 
-def test_helpful_knowledge_is_kept_and_measured(corpus, helpful, output):
-    before, _ = load_model(output / MODEL_PATH)
-    stats = engine(corpus, helpful, output, cycles=2, lr_factor=1.0).evolve()
-    assert stats == json.loads((output / EVOLUTION_STATS).read_text(encoding="utf-8"))
-    assert stats["total_evolutions"] == len(stats["history"]) == 2
-    assert stats["successful_evolutions"] >= 1
-    after, provenance = load_model(output / MODEL_PATH)
+def history(output):
+    return read_stats(output)["history"]
 
-    losses = [evaluate(m, corpus.heldout, limit_bytes=10**6).loss for m in (before, after)]
-    realised = sum(entry["improvement"] for entry in stats["history"])
-    assert losses[0] - losses[1] == pytest.approx(realised, rel=1e-4)
-    assert stats["average_improvement"] == pytest.approx(realised / 2)
+
+def test_what_was_not_known_is_learnt_and_measured(base, evolved):
+    """The reported improvement is that of the two files, on wordings of the vault."""
+    first = history(evolved)[0]
+    assert first["promoted"] and first["primary"] == "facts"
+    assert first["improvement"] == first["vault_match_after"] - first["vault_match_before"] > 0.1
+    assert first["difference"]["high"] < 0
+    assert model_hash(base) != model_hash(evolved)
+    _, provenance = load_model(evolved / MODEL_PATH)
     assert provenance["evolution_cycle"] in (1, 2)
+    stats = read_stats(evolved)
+    total = stats["successful_evolutions"] + stats["failed_evolutions"]
+    assert stats["total_evolutions"] == total == 2
+    realised = [entry["improvement"] for entry in stats["history"]]
+    assert stats["average_improvement"] == pytest.approx(sum(realised) / 2)
 
 
-def test_harmful_knowledge_is_rejected_and_the_model_untouched(corpus, harmful, output):
+def test_prose_is_no_worse_than_the_tolerance(base, evolved):
+    losses = [
+        evaluate(
+            load_model(path / MODEL_PATH)[0], driver.open_text(path).heldout, limit_bytes=10**6
+        )
+        for path in (base, evolved)
+    ]
+    assert losses[1].bits_per_byte <= losses[0].bits_per_byte + 0.03
+
+
+def test_killed_at_any_point_it_ends_as_if_it_had_not_been(base, evolved, tmp_path):
+    """kill -9 after the plan, twice in training, after the challenger, after the promotion, after
+    what is remembered, and in the second cycle: the same champion and the same statistics."""
+    output = shutil.copytree(base, tmp_path / "out")
+    run(output, "--kill", f"{EVOLUTION}/cycle_0001/plan.json", killed=True)
+    run(output, "--resume", "--kill", "step:9", killed=True)
+    run(output, "--resume", "--kill", f"{EVOLUTION}/cycle_0001/challenger.json", killed=True)
+    assert model_hash(output) == model_hash(base)
+    run(output, "--resume", "--kill", "promoted", killed=True)
+    assert model_hash(output) != model_hash(base)
+    assert not history(output)
+    run(output, "--resume", "--kill", f"{EVOLUTION}/champions.json", killed=True)
+    run(output, "--resume", "--kill", f"{EVOLUTION}/cycle_0002/verdict.json", killed=True)
+    run(output, "--resume")
+    assert read_stats(output) == read_stats(evolved)
+    assert model_hash(output) == model_hash(evolved)
+
+
+def test_an_evolution_of_other_settings_is_not_resumed(output, training_only):
+    run(output, "--kill", f"{EVOLUTION}/cycle_0001/plan.json", killed=True)
+    with pytest.raises(SettingError, match="--resume"):
+        driver.engine(output, resume=True, exposures=61)
+    driver.engine(output, resume=True)
+
+
+def test_generated_text_lies_apart_and_is_recorded(base, evolved):
+    directory = evolved / EVOLUTION / "cycle_0001"
+    records = [
+        json.loads(line)
+        for line in (directory / "generated.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
+    names = {fact.id for fact in driver.open_knowledge(evolved).facts()}
+    assert {record["cycle"] for record in records} == {1}
+    assert all(set(record["source"].split()) <= names for record in records)
+    assert (evolved / "text" / "t.txt").read_bytes() == (base / "text" / "t.txt").read_bytes()
+    assert not (directory / "text").exists()
+
+
+def shuffled_objects(write):
+    """Lessons in which everybody has the object of somebody else."""
+
+    def write_wrong(exposures, *rest):
+        facts = [fact for fact, _ in exposures]
+        others = {fact.object for fact in facts}
+        wrong = {
+            name: sorted(others)[(sorted(others).index(name) + 1) % len(others)] for name in others
+        }
+        return write([(replace(f, object=wrong[f.object]), n) for f, n in exposures], *rest)
+
+    return write_wrong
+
+
+def test_shuffled_objects_are_not_promoted(evolved, tmp_path, monkeypatch):
+    """Experiment C. The model already speaks in the form of answers: only being right counts."""
+    output = shutil.copytree(evolved, tmp_path / "out")
     before = model_hash(output)
-    training = TrainingConfig(epochs=2, lr=2e-2)
-    stats = engine(corpus, harmful, output, training=training, replay_fraction=0.0).evolve()
+    monkeypatch.setattr(cycle, "write_about", shuffled_objects(cycle.write_about))
+    stats = driver.engine(output, cycles=1).evolve()
+    assert not stats["history"][-1]["promoted"]
     assert model_hash(output) == before
-    assert (stats["successful_evolutions"], stats["failed_evolutions"]) == (0, 1)
-    assert stats["average_improvement"] == 0.0
-    assert stats["history"][0]["eval_loss_after"] > stats["history"][0]["eval_loss_before"]
 
 
-def test_without_a_gate_the_harm_would_be_kept(corpus, harmful, output, monkeypatch):
-    """The test above has power: with a gate that lets all pass the model changes."""
+def test_without_the_gate_the_harm_would_be_kept(evolved, tmp_path, monkeypatch):
+    """The test above has power."""
+    output = shutil.copytree(evolved, tmp_path / "out")
     before = model_hash(output)
-    always = PairedDifference(-1.0, -1.0, -1.0)
-    monkeypatch.setattr(evolution, "paired_difference", lambda *_: always)
-    engine(corpus, harmful, output).evolve()
+    monkeypatch.setattr(cycle, "write_about", shuffled_objects(cycle.write_about))
+    monkeypatch.setattr(gate, "judge", lambda *_: gate.Verdict(True, "gate.better"))
+    driver.engine(output, cycles=1).evolve()
     assert model_hash(output) != before
 
 
-def test_a_crashed_cycle_counts_as_failed(corpus, helpful, output, monkeypatch):
+def test_a_rate_thirty_times_too_high_is_not_promoted(output):
     before = model_hash(output)
-
-    def diverge(self):
-        raise TrainingDiverged("train.diverged", step=3)
-
-    monkeypatch.setattr(LocalModelTrainer, "train", diverge)
-    stats = engine(corpus, helpful, output).evolve()
-    assert stats["failed_evolutions"] == 1
-    assert "第 3 步" in stats["history"][0]["reason"]
-    assert model_hash(output) == before
-
-
-def test_nan_challenger_is_rejected(corpus, helpful, output, monkeypatch):
-    before = model_hash(output)
-    train = LocalModelTrainer.train
-
-    def poison(self):
-        model = train(self)
-        with torch.no_grad():
-            model.output.bias.fill_(torch.nan)
-        return model
-
-    monkeypatch.setattr(LocalModelTrainer, "train", poison)
-    stats = engine(corpus, helpful, output).evolve()
+    stats = driver.engine(output, cycles=1, lr=0.3).evolve()
     assert stats["failed_evolutions"] == 1
     assert model_hash(output) == before
 
 
-def test_statistics_go_on_from_call_to_call(corpus, helpful, output):
-    engine(corpus, helpful, output).evolve()
-    engine(corpus, helpful, output).evolve()
-    stats = read_stats(output)
-    assert [entry["cycle"] for entry in stats["history"]] == [1, 2]
-    total = stats["successful_evolutions"] + stats["failed_evolutions"]
-    assert stats["total_evolutions"] == total == 2
+def test_a_leak_would_be_noticed(output, training_only, monkeypatch):
+    """A challenger that answers what nobody can know is not promoted."""
+    monkeypatch.setattr(cycle.Cycle, "_chance", lambda *_: 0.01)
+    real = cycle.Cycle._score
+
+    def knows_all(self, model, facts, split):
+        scores = real(self, model, facts, split)
+        if model is not self.champion:
+            scores.correct[:] = True
+        return scores
+
+    monkeypatch.setattr(cycle.Cycle, "_score", knows_all)
+    monkeypatch.setattr(cycle, "_SAME_LOSS", 1e9)
+    stats = driver.engine(output, cycles=1).evolve()
+    assert stats["history"][0]["reason"] == "gate.canary"
 
 
-def test_generated_text_lies_apart_and_is_recorded(corpus, helpful, output, text_dir):
-    before = sorted(text_dir.iterdir())
-    engine(corpus, helpful, output).evolve()
-    assert sorted(text_dir.iterdir()) == before
-    directory = output / CHECKPOINT_DIR / "evolution" / "cycle_0001" / "text"
-    records = (directory / "generated.jsonl").read_text(encoding="utf-8").splitlines()
-    assert all(json.loads(line)["source"] == "passages.txt" for line in records)
-    assert (directory / "replay.txt").stat().st_size > 10_000
+def poison(self):
+    with torch.no_grad():
+        self.model.output.bias.fill_(torch.nan)
+    return self.model.eval()
 
 
-def test_held_out_text_is_never_generated(corpus, output, tmp_path):
-    """A passage that stands in the held-out text is left out of the challenger's text."""
-    heldout = corpus.heldout.read(0, 400).decode("utf-8", "ignore").split("\n")[1]
-    base = knowledge(tmp_path, [heldout, *(make_text(300, seed) for seed in range(200, 220))])
-    engine(corpus, base, output).evolve()
-    directory = output / CHECKPOINT_DIR / "evolution" / "cycle_0001" / "text"
-    assert heldout not in (directory / "generated.txt").read_text(encoding="utf-8").split("\n\n")
+def fill_disk(self):
+    raise SaveFailed("save.failed", path="x", reason="No space left on device")
 
 
-@pytest.mark.parametrize("same", [True, False])
-def test_a_model_of_other_text_is_warned_about(
-    corpus, helpful, output, text_dir, tmp_path, same, capsys
-):
-    """What the champion was trained on may be what it would be measured on."""
-    if not same:
-        heldout = text_dir / "0.txt"
-        corpus = open_corpus(text_dir, tmp_path / "c", context_length=64, eval_path=heldout)
-    engine(corpus, helpful, output).evolve()
-    assert ("--eval_dir" in capsys.readouterr().err) is not same
+def crash(self):
+    raise RuntimeError("out of memory")
 
 
-def test_without_a_model_there_is_nothing_to_evolve(corpus, helpful, tmp_path):
-    with pytest.raises(ModelFileError, match="找不到模型"):
-        engine(corpus, helpful, tmp_path / "empty").evolve()
+@pytest.mark.parametrize("disaster", [poison, fill_disk, crash])
+def test_a_disaster_counts_as_failed_and_changes_nothing(output, monkeypatch, disaster):
+    before = model_hash(output)
+    monkeypatch.setattr(LocalModelTrainer, "train", disaster)
+    stats = driver.engine(output, cycles=1).evolve()
+    assert (stats["total_evolutions"], stats["failed_evolutions"]) == (1, 1)
+    assert stats["average_improvement"] == 0.0
+    assert stats["history"][0]["improvement"] == 0.0
+    assert model_hash(output) == before
 
 
-def test_damaged_statistics_are_refused_not_overwritten(corpus, helpful, output):
-    (output / EVOLUTION_STATS).write_text('{"total_evolutions": "many"}')
-    with pytest.raises(UnusableInput, match=EVOLUTION_STATS):
-        engine(corpus, helpful, output)
-    assert (output / EVOLUTION_STATS).read_text() == '{"total_evolutions": "many"}'
-
-
-def test_an_interrupted_cycle_does_not_count(corpus, helpful, output, monkeypatch):
+def test_an_interrupted_cycle_does_not_count(output, monkeypatch):
     before = model_hash(output)
 
     def interrupt(self):
@@ -181,6 +226,135 @@ def test_an_interrupted_cycle_does_not_count(corpus, helpful, output, monkeypatc
 
     monkeypatch.setattr(LocalModelTrainer, "train", interrupt)
     with pytest.raises(Interrupted):
-        engine(corpus, helpful, output).evolve()
+        driver.engine(output).evolve()
     assert read_stats(output)["total_evolutions"] == 0
     assert model_hash(output) == before
+
+
+def test_a_model_trained_anew_in_between_is_not_overwritten(output, monkeypatch):
+    """The challenger of another champion is thrown away, not promoted over the new model."""
+    run(output, "--kill", f"{EVOLUTION}/cycle_0001/verdict.json", killed=True)
+    model, provenance = load_model(output / MODEL_PATH)
+    from h2q.model_file import save_model
+
+    save_model(output / MODEL_PATH, model, {**provenance, "note": "trained anew"})
+    monkeypatch.setattr(LocalModelTrainer, "train", lambda self: self.model.eval())
+    stats = driver.engine(output, resume=True).evolve()
+    assert not stats["history"][0]["promoted"]
+    assert load_model(output / MODEL_PATH)[1]["note"] == "trained anew"
+
+
+def test_six_rejections_in_a_row_end_it(output, training_only):
+    stats = driver.engine(output, cycles=9).evolve()
+    assert stats["failed_evolutions"] == stats["total_evolutions"] == 6
+    assert rejections_in_a_row(stats, 1) == 6
+
+
+def test_rejections_change_the_mix(output):
+    engine = driver.engine(output)
+    for cycle_number, reason in enumerate(["gate.prose_worse", "gate.not_better", "x"], start=1):
+        engine.stats["history"].append({"cycle": cycle_number, "promoted": False, "reason": reason})
+    config = engine._adapted_config()
+    assert config.replay_fraction == pytest.approx(driver.CONFIG.replay_fraction + 0.15)
+    assert config.exposures > driver.CONFIG.exposures
+    assert config.lr == driver.CONFIG.lr / 2
+
+
+def test_when_everything_is_known_it_stops(output, training_only):
+    engine = driver.engine(output)
+    engine.memory.splits = engine.splits.digest
+    engine.memory.known = {fact.id: True for fact in engine.knowledge.facts()}
+    stats = engine.evolve()
+    assert stats["total_evolutions"] == 0
+
+
+def test_planned_minutes_decide_how_much_a_cycle_trains_on(output, training_only):
+    sizes = []
+    for minutes in (0.5, 5.0):
+        engine = driver.engine(output, max_minutes=minutes, cycles=1)
+        engine.evolve()
+        sizes.append(engine.run.cycle_bytes)
+    assert 3 < sizes[1] / sizes[0] < 30
+
+
+@pytest.mark.parametrize("facts", [1, 0])
+def test_one_fact_and_none(output, facts):
+    """One fact can be taught but nothing proves it; without any the text itself is taught."""
+    path = output / "kb" / "f.jsonl"
+    path.write_text("\n".join(path.read_text().splitlines()[:facts]))
+    before = model_hash(output)
+    if facts:
+        stats = driver.engine(output, cycles=1, cycle_bytes=4096).evolve()
+        assert model_hash(output) == before
+    else:
+        config = replace(driver.CONFIG, cycles=1, cycle_bytes=20_000)
+        text = driver.open_text(output)
+        stats = SelfEvolutionEngine(text, None, output, config, driver.TRAINING).evolve()
+        assert stats["history"][0]["primary"] == "prose"
+        assert stats["history"][0]["generated"]["kinds"].keys() == {"passage"}
+    assert stats["total_evolutions"] == 1
+
+
+def test_the_file_must_reproduce_what_was_measured(output, training_only, monkeypatch):
+    before = model_hash(output)
+    monkeypatch.setattr(cycle, "_SAME_LOSS", -1.0)
+    stats = driver.engine(output, cycles=1).evolve()
+    assert "重新读入" in stats["history"][0]["reason"]
+    assert model_hash(output) == before
+
+
+def test_a_model_of_other_text_is_warned_about(output, training_only, capsys):
+    driver.engine(output, cycles=1).evolve()
+    assert "--eval_dir" not in capsys.readouterr().err
+    path = output / "text" / "t.txt"
+    corpus = open_corpus(path, output / "cache", context_length=64, eval_path=path)
+    config = replace(driver.CONFIG, cycles=1)
+    knowledge = driver.open_knowledge(output)
+    SelfEvolutionEngine(corpus, knowledge, output, config, driver.TRAINING).evolve()
+    assert "--eval_dir" in capsys.readouterr().err
+
+
+def test_without_a_model_there_is_nothing_to_evolve(output):
+    (output / MODEL_PATH).unlink()
+    with pytest.raises(ModelFileError, match="找不到模型"):
+        driver.engine(output)
+
+
+def test_damaged_statistics_are_refused_not_overwritten(output):
+    (output / EVOLUTION_STATS).write_text('{"total_evolutions": "many"}')
+    with pytest.raises(UnusableInput, match=EVOLUTION_STATS):
+        driver.engine(output)
+    assert (output / EVOLUTION_STATS).read_text() == '{"total_evolutions": "many"}'
+
+
+def test_old_statistics_are_gone_on_with(output, training_only):
+    """History of the version before, which had fewer keys."""
+    old = {"promoted": True, "improvement": 0.5, "difference": {"mean": -1, "low": -2, "high": 0}}
+    write_json(
+        output / EVOLUTION_STATS,
+        {
+            "total_evolutions": 1,
+            "successful_evolutions": 1,
+            "failed_evolutions": 0,
+            "average_improvement": 0.5,
+            "history": [{"cycle": 1, **old}],
+        },
+    )
+    stats = driver.engine(output, cycles=1).evolve()
+    assert [entry["cycle"] for entry in stats["history"]] == [1, 2]
+    assert stats["average_improvement"] == 0.25
+
+
+def test_held_out_questions_never_reach_the_lesson(evolved):
+    engine = driver.engine(evolved)
+    facts = list(engine.knowledge.facts())
+    for number in (1, 2):
+        path = evolved / EVOLUTION / f"cycle_{number:04d}" / "generated.jsonl"
+        lines = {
+            line
+            for record in path.read_text(encoding="utf-8").splitlines()
+            for line in json.loads(record)["text"].split("\n")
+        }
+        for split in ("dev", "gate", "vault"):
+            asked = {question.prompt for question in ask(facts, driver.WORDINGS, split)}
+            assert lines and not asked & lines

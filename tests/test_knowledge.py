@@ -1,21 +1,11 @@
 import json
-import random
-import re
-from collections import Counter
 
 import pytest
 
 from h2q.errors import KnowledgeError
-from h2q.knowledge import (
-    ANY_RELATION,
-    ask,
-    create_sample_text,
-    generate_documents,
-    load_knowledge_base,
-    shipped_data,
-    state,
-    write_documents,
-)
+from h2q.knowledge import create_sample_text, load_knowledge_base, shipped_data
+from h2q.messages import set_language
+from h2q.wordings import ANY_RELATION, HELD_OUT, TRAIN, fill, questions, statements
 
 
 def fact(number, **changes):
@@ -44,31 +34,64 @@ def directory(tmp_path):
 
 def test_facts_are_read(directory):
     base = load_knowledge_base(directory)
-    assert len(base.facts) == 30
-    assert (base.facts[3].subject, base.facts[3].object) == ("Subject 3", "Object 3")
-    assert base.problems == []
+    assert base.fact_count == 30
+    facts = list(base.facts())
+    assert (facts[3].subject, facts[3].object) == ("Subject 3", "Object 3")
+    assert base.fact(4) == facts[3]
+    assert base.facts_by_id(["f9", "none", "f2"]) == [facts[9], facts[2]]
+    assert base.problem_count == 0
 
 
 @pytest.mark.parametrize(
-    ("line", "reason"),
+    ("line", "chinese", "english"),
     [
-        ("{", "delimiter|Expecting"),
-        ("[1]", "not an object"),
-        (fact(2, subject=""), "no subject"),
-        (fact(2, object=7), "no object"),
-        (fact(2, lang="fr"), "lang"),
-        (fact(2, aliases="x"), "aliases"),
-        (fact(1), "repeated id"),
-        (fact(2, subject="Subject 1", object="Another"), "contradicts"),
-        ('{"id": NaN}', "NaN"),
+        ("{", "不是有效的 JSON", "not valid JSON"),
+        ("[1]", "不是 JSON 对象", "not a JSON object"),
+        (fact(2, subject=""), "subject", "subject is missing"),
+        (fact(2, object=7), "object", "object is missing"),
+        (fact(2, object="two\nlines"), "object", "object is missing"),
+        (fact(2, lang="fr"), "fr", "zh or en"),
+        (fact(2, aliases="x"), "aliases", "aliases"),
+        (fact(1), "'f1'", "facts.jsonl, line 1"),
+        (fact(2, subject="Subject 1", object="Another"), "第 1 行矛盾", "says Object 1"),
+        (fact(2, subject="Subject 1", object="Object 1"), "同一个事实", "the same fact"),
+        (fact(2, object="x" * 480), "512", "window of 512"),
+        ('{"id": NaN}', "JSON", "JSON"),
+        (
+            '{"id": "\\ud800", "subject": "s", "relation": "r", "object": "o", "lang": "en"}',
+            "id",
+            "id",
+        ),
     ],
 )
-def test_a_line_that_is_no_fact_is_listed_with_its_place(tmp_path, line, reason):
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_a_line_that_is_no_fact_is_listed_with_its_place(
+    tmp_path, line, chinese, english, language
+):
+    set_language(language)
     base = load_knowledge_base(write_facts(tmp_path / "kb", fact(1), line, fact(3)))
-    assert [item.id for item in base.facts] == ["f1", "f3"]
-    [(path, number, why)] = base.problems
-    assert (path.name, number) == ("facts.jsonl", 2)
-    assert re.search(reason, why)
+    assert [item.id for item in base.facts()] == ["f1", "f3"]
+    [problem] = base.problems()
+    assert (problem.path.name, problem.line) == ("facts.jsonl", 2)
+    assert (chinese if language == "zh" else english) in problem.reason
+
+
+def test_files_in_other_encodings(tmp_path):
+    """GB18030 and UTF-16 are recognised, a forced one is obeyed, what is no text is listed."""
+    directory = tmp_path / "kb"
+    directory.mkdir()
+    source = (shipped_data() / "knowledge_base" / "countries.jsonl").read_text(encoding="utf-8")
+    chinese = [line for line in source.splitlines() if '"zh"' in line][:200]
+    (directory / "a.jsonl").write_bytes("\n".join(chinese[:100]).encode("gb18030"))
+    (directory / "b.jsonl").write_bytes("\n".join(chinese[100:]).encode("utf-16"))
+    (directory / "c.jsonl").write_bytes(bytes(range(256)) * 4)
+    base = load_knowledge_base(directory)
+    assert [item.object for item in base.facts()] == [json.loads(x)["object"] for x in chinese]
+    [problem] = base.problems()
+    assert problem.path.name == "c.jsonl"
+    (directory / "c.jsonl").unlink()
+    (directory / "b.jsonl").write_bytes("\n".join(chinese[100:]).encode("gb18030"))
+    assert load_knowledge_base(directory, encoding="gb18030").fact_count == 200
 
 
 def test_an_unusable_knowledge_base_is_refused(tmp_path):
@@ -78,17 +101,36 @@ def test_an_unusable_knowledge_base_is_refused(tmp_path):
         load_knowledge_base(write_facts(tmp_path / "kb", "rubbish"))
 
 
-def test_passages_are_paragraphs(directory):
-    (directory / "notes.md").write_text("One\nparagraph.\n\n\nAnother.\n", encoding="utf-8")
+def test_passages_are_paragraphs_and_can_be_searched(directory):
+    text = "One\nparagraph.\n\n\nAnother.\n\n中文的段落在这里。\n\n" + "long " * 10_000
+    (directory / "notes.md").write_text(text, encoding="utf-8")
     base = load_knowledge_base(directory)
-    assert base.passages == [("One\nparagraph.", "notes.md"), ("Another.", "notes.md")]
+    assert base.passage(1) == ("One\nparagraph.", "notes.md")
+    assert base.passage(2) == ("Another.", "notes.md")
+    assert base.search("的段落在") == ["中文的段落在这里。"]
+    assert base.search('no "such" text') == []
+    assert base.passage_count == 3 + 4, "a very long paragraph is cut"
+
+
+def test_the_index_is_kept_until_a_file_changes(directory, tmp_path, monkeypatch):
+    path = tmp_path / "out" / "index.sqlite"
+    first = load_knowledge_base(directory, path)
+    monkeypatch.setattr("h2q.knowledge._build", None)
+    again = load_knowledge_base(directory, path)
+    assert list(again.facts()) == list(first.facts())
+    assert again.digest == first.digest
+    monkeypatch.undo()
+    write_facts(directory, fact(77), name="more.jsonl")
+    changed = load_knowledge_base(directory, path)
+    assert changed.fact_count == 31
+    assert changed.digest != first.digest
+    path.write_bytes(b"rubbish" * 1000)
+    assert load_knowledge_base(directory, path).fact_count == 31
 
 
 def test_own_relations_and_own_wordings_need_no_code(tmp_path):
     directory = write_facts(
-        tmp_path / "kb",
-        fact(1, relation="favourite_food"),
-        fact(2, relation="owner"),
+        tmp_path / "kb", fact(1, relation="favourite_food"), fact(2, relation="owner")
     )
     own = {
         "owner": {
@@ -97,17 +139,27 @@ def test_own_relations_and_own_wordings_need_no_code(tmp_path):
     }
     (directory / "wordings.json").write_text(json.dumps(own), encoding="utf-8")
     base = load_knowledge_base(directory)
-    food, owner = base.facts
-    generator = random.Random(0)
-    assert "favourite_food" not in base.wordings
-    sentence = state(food, base.wordings, generator)
-    assert "Subject 1" in sentence and "Object 1" in sentence
-    assert state(owner, base.wordings, generator) == "Object 2 owns Subject 2!"
-    assert ask(owner, base.wordings, generator) == "Whose Subject 2?\nObject 2"
+    food, owner = base.facts()
+    for template in statements(base.wordings, food):
+        sentence = fill(template, food)
+        assert "Subject 1" in sentence and "Object 1" in sentence and "favourite food" in sentence
+    assert [fill(t, owner) for t in statements(base.wordings, owner)] == [
+        "Object 2 owns Subject 2!"
+    ]
+    assert questions(base.wordings, owner, TRAIN) == ["Whose {subject}?"]
+    assert all(questions(base.wordings, owner, split) for split in HELD_OUT)
 
 
 @pytest.mark.parametrize(
-    "content", ["[]", '{"owner": 1}', '{"owner": {"en": {"statements": [], "questions": ["?"]}}}']
+    "content",
+    [
+        "[]",
+        '{"owner": 1}',
+        '{"owner": {"en": {"statements": [], "questions": ["{subject}?"]}}}',
+        '{"owner": {"en": {"statements": ["{subject}"], "questions": ["{subject}?"]}}}',
+        '{"owner": {"en": {"statements": ["{subject} {object}"], "questions": ["who?"]}}}',
+        '{"o": {"en": {"statements": ["{subject} {object}"], "questions": ["{subject} {object}?"]}}}',
+    ],
 )
 def test_wordings_of_the_wrong_form_are_refused(directory, content):
     (directory / "wordings.json").write_text(content, encoding="utf-8")
@@ -115,54 +167,22 @@ def test_wordings_of_the_wrong_form_are_refused(directory, content):
         load_knowledge_base(directory)
 
 
-def test_generated_documents_say_what_the_facts_say(directory):
-    base = load_knowledge_base(directory)
-    documents = generate_documents(base, 5000, seed=1)
-    facts = {item.id: item for item in base.facts}
-    for document in documents:
-        source = facts[document.source]
-        assert source.subject in document.text and source.object in document.text
-        assert (document.kind == "question") == document.text.endswith("\n" + source.object)
-    assert len({document.text for document in documents}) == len(documents)
-    size = sum(len(document.text.encode()) + 1 for document in documents)
-    assert 5000 <= size < 5300
-    kinds = Counter(document.kind for document in documents)
-    assert kinds["statement"] > kinds["question"] > 0
-
-
-def test_generation_depends_on_the_seed_alone(directory):
-    base = load_knowledge_base(directory)
-    assert generate_documents(base, 3000, 1) == generate_documents(base, 3000, 1)
-    assert generate_documents(base, 3000, 1) != generate_documents(base, 3000, 2)
-
-
-def test_generation_ends_when_there_is_nothing_new_to_say(tmp_path):
-    base = load_knowledge_base(write_facts(tmp_path / "kb", fact(1)))
-    documents = generate_documents(base, 10**6, seed=1)
-    assert 2 <= len(documents) <= 64
-
-
-def test_passages_take_part(directory):
-    (directory / "notes.txt").write_text("\n\n".join(f"Passage {n}." for n in range(50)))
-    documents = generate_documents(load_knowledge_base(directory), 4000, seed=1)
-    passages = [item for item in documents if item.kind == "passage"]
-    assert passages and all(item.source == "notes.txt" for item in passages)
-
-
-def test_provenance_is_recorded(directory, tmp_path):
-    documents = generate_documents(load_knowledge_base(directory), 2000, seed=1)
-    write_documents(documents, tmp_path / "out", cycle=7)
-    lines = (tmp_path / "out" / "generated.jsonl").read_text(encoding="utf-8").splitlines()
-    records = [json.loads(line) for line in lines]
-    assert [record["text"] for record in records] == [item.text for item in documents]
-    assert {record["cycle"] for record in records} == {7}
-    text = (tmp_path / "out" / "generated.txt").read_text(encoding="utf-8")
-    assert text.strip().split("\n\n") == [item.text for item in documents]
-
-
-def test_wordings_for_any_relation_come_with_the_program():
+def test_wordings_of_the_splits_are_disjoint_for_every_shipped_fact():
     base = load_knowledge_base(shipped_data() / "knowledge_base")
     assert set(base.wordings[ANY_RELATION]) == {"zh", "en"}
+    for item in base.facts():
+        lists = [questions(base.wordings, item, split) for split in (TRAIN, *HELD_OUT)]
+        assert all(lists) and len(lists[0]) >= 4
+        every = [template for templates in lists for template in templates]
+        assert len(set(every)) == len(every)
+
+
+def test_a_subject_that_looks_like_a_placeholder_stays(tmp_path):
+    base = load_knowledge_base(
+        write_facts(tmp_path / "kb", fact(1, subject="{object}", object="{x} 1"))
+    )
+    [item] = base.facts()
+    assert fill("{subject} is {object} {y}.", item) == "{object} is {x} 1 {y}."
 
 
 def test_sample_text_is_200_to_400_kb_and_repeats_nothing(tmp_path):

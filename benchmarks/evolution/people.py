@@ -147,8 +147,8 @@ WORDINGS = {
 }
 
 
-def write_people(directory: Path, count: int, seed: int) -> None:
-    """A knowledge base of ``count`` people with four attributes each."""
+def write_people(directory: Path, count: int, seed: int, relations: int = 4) -> None:
+    """A knowledge base of ``count`` people with up to four attributes each."""
     generator = random.Random(f"people {seed}")
     names: dict[str, None] = {}
     while len(names) < count:
@@ -166,7 +166,7 @@ def write_people(directory: Path, count: int, seed: int) -> None:
             }
         )
         for index, name in enumerate(names)
-        for relation, objects in ATTRIBUTES.items()
+        for relation, objects in list(ATTRIBUTES.items())[:relations]
     ]
     write_bytes(directory / "people.jsonl", "\n".join(lines).encode())
     write_json(directory / "wordings.json", WORDINGS)

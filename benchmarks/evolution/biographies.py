@@ -1,0 +1,211 @@
+"""Experiment A: invented people; who answers questions about those never asked about in training?
+
+    python benchmarks/evolution/biographies.py OUT [--people 500] [--megabytes 14] [--cycles 8]
+        [--seeds 3] [--arms P0 P1 P2 E] [--relations 4] [--model small]
+
+Half of the people are never asked about in training. Every arm starts from the same base model and
+trains on the same number of bytes, with the same recipe and share of replay: P0 on raw biographies
+in one wording a fact; P1 on those and questions; P2 on everybody restated in all wordings, with
+questions, in one run without a gate; E is the engine. What E measures is charged to it: its bytes
+are fewer by a third of those it reads in forward passes. Exact match of greedy answers is in
+wordings that no arm trains on. Each arm's result is written to OUT when it is done and not made
+again: a run that was broken off goes on with the same command (E within its cycle).
+"""
+
+import argparse
+import json
+import random
+import shutil
+import time
+from pathlib import Path
+
+from people import (
+    base_model,
+    champion_of,
+    engine_for,
+    note,
+    one_thread,
+    open_people,
+    replay,
+    train_arm,
+    write_people,
+)
+
+from h2q.capability import score
+from h2q.config import EvolutionConfig, ModelConfig
+from h2q.console import Console
+from h2q.files import read_json, write_json
+from h2q.knowledge import create_sample_text
+from h2q.lessons import write_about
+from h2q.splits import ask, is_asked
+from h2q.wordings import TRAIN, fill, questions, statements
+
+MODELS = {
+    "short": ModelConfig(
+        embed_dim=64, n_heads=2, n_layers=2, context_length=128, feedforward_dim=128, dropout=0.0
+    ),
+    "small": ModelConfig(
+        embed_dim=96, n_heads=3, n_layers=3, context_length=256, feedforward_dim=384, dropout=0.0
+    ),
+    "prototype": ModelConfig(
+        embed_dim=128, n_heads=4, n_layers=4, context_length=256, feedforward_dim=768, dropout=0.0
+    ),
+}
+MEASURED_SHARE = 0.05  # of E's bytes: what its forward passes cost, from the runs that were made
+
+
+def raw_texts(knowledge, size_bytes: float, config, seed: int, with_questions: bool) -> list[str]:
+    """Each person's facts in one wording each, again and again, and questions as in P2."""
+    generator = random.Random(f"raw {seed}")
+    people: dict[str, list] = {}
+    for fact in knowledge.facts():
+        people.setdefault(fact.subject, []).append(fact)
+    texts, used = [], 0
+    while used < size_bytes:
+        for facts in people.values():
+            told = " ".join(fill(statements(knowledge.wordings, f)[0], f) for f in facts)
+            made = [told]
+            if with_questions and is_asked(facts[0], config.unasked_share, seed):
+                for fact in facts:
+                    template = generator.choice(questions(knowledge.wordings, fact, TRAIN))
+                    made.append(f"{fill(template, fact)}\n{fact.object}")
+            texts += made
+            used += sum(len(text) + 2 for text in made)
+    return texts
+
+
+def restated_texts(knowledge, size_bytes: float, config, seed: int) -> list[str]:
+    """Everybody in all wordings, evenly."""
+    facts = list(knowledge.facts())
+    trial = write_about([(f, 7) for f in facts], knowledge, config, seed, random.Random(0))
+    each = 7 * size_bytes / sum(len(item.text) + 2 for item in trial)
+    made = write_about(
+        [(fact, max(1, round(each))) for fact in facts],
+        knowledge,
+        config,
+        seed,
+        random.Random(f"restated {seed}"),
+    )
+    return [item.text for item in made]
+
+
+def measure(model, knowledge, splits, config, seed: int) -> dict:
+    """Exact match in the vault's wordings, by who was asked about, and on canaries."""
+    facts = list(knowledge.facts())
+    asked = [fact for fact in facts if is_asked(fact, config.unasked_share, seed)]
+    never = [fact for fact in facts if not is_asked(fact, config.unasked_share, seed)]
+    matches = {
+        name: score(model, ask(group, knowledge.wordings, "vault")).exact_match
+        for name, group in (("never_asked", never), ("asked", asked), ("all", facts))
+    }
+    canaries = score(model, ask(splits.canaries, knowledge.wordings, "vault"))
+    return {**matches, "canaries": canaries.exact_match}
+
+
+def run_arm(arm: str, directory: Path, base: Path, knowledge, setup: dict, seed: int) -> dict:
+    """Trains and measures one arm below ``directory``."""
+    began = time.monotonic()
+    corpus, training, config, size = (setup[n] for n in ("corpus", "training", "config", "bytes"))
+    model_path = directory / "h2q_project" / "h2q_trained_model.pt"
+    if not model_path.exists():
+        model_path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(base / "h2q_project" / "h2q_trained_model.pt", model_path)
+    engine = engine_for(
+        directory,
+        corpus,
+        knowledge,
+        config,
+        training,
+        console=setup["console"],
+        resume=(directory / "training_checkpoints" / "evolution" / "run.json").exists(),
+    )
+    result = {}
+    if arm == "E":
+        stats = engine.evolve()
+        model = champion_of(directory)
+        result["cycles"] = [
+            {k: e.get(k) for k in ("promoted", "facts", "exposures", "match_after", "reason")}
+            for e in stats["history"]
+        ]
+        result["trained_bytes"] = sum(e.get("trained_bytes", 0) for e in stats["history"])
+    else:
+        kept = size * (1 - config.replay_fraction)
+        if arm == "P2":
+            texts = restated_texts(knowledge, kept, config, seed)
+        else:
+            texts = raw_texts(knowledge, kept, config, seed, arm == "P1")
+        texts += replay(corpus, size - kept, seed)
+        result["trained_bytes"] = sum(len(text.encode()) + 2 for text in texts)
+        shutil.rmtree(directory / "training_checkpoints", ignore_errors=True)
+        model = train_arm(engine, champion_of(base), texts, directory, seed)
+    measured = measure(model, knowledge, engine.splits, config, seed)
+    return {"arm": arm, "seed": seed, **measured, **result, "seconds": time.monotonic() - began}
+
+
+def prepare(out: Path, arguments: argparse.Namespace, seed: int):
+    """Text, base model, people and settings of one seed."""
+    text = out / "text"
+    if not text.exists():
+        create_sample_text(text)
+        (text / "sample_zh.txt").unlink()
+    base = out / f"base-{seed}"
+    people = out / f"people-{seed}"
+    if not people.exists():
+        write_people(people, arguments.people, seed, arguments.relations)
+    model = MODELS[arguments.model]
+    corpus, training = base_model(base, text, model, arguments.base_epochs, seed, 8)
+    size = int(arguments.megabytes * 1e6)
+    config = EvolutionConfig(
+        cycles=arguments.cycles,
+        cycle_bytes=int((1 - MEASURED_SHARE) * size / arguments.cycles),
+        exposures=arguments.exposures,
+        unasked_share=0.5,
+        lr=arguments.lr,
+        replay_fraction=arguments.replay,
+    )
+    console = Console(silent=not arguments.verbose)
+    setup = {"corpus": corpus, "training": training, "config": config, "bytes": size}
+    return base, open_people(people, model.context_length), {**setup, "console": console}
+
+
+def arguments_of(line: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--people", type=int, default=500)
+    parser.add_argument("--megabytes", type=float, default=14)
+    parser.add_argument("--cycles", type=int, default=8)
+    parser.add_argument("--exposures", type=int, default=200)
+    parser.add_argument("--relations", type=int, default=4)
+    parser.add_argument("--base_epochs", type=int, default=3)
+    parser.add_argument("--replay", type=float, default=0.4)
+    parser.add_argument("--lr", type=float, default=8e-3)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--arms", nargs="+", default=["P0", "P1", "P2", "E"])
+    parser.add_argument("--model", choices=MODELS, default="prototype")
+    parser.add_argument("--verbose", action="store_true")
+    return parser.parse_args(line)
+
+
+def run(arguments: argparse.Namespace) -> list[dict]:
+    one_thread()
+    results = []
+    for seed in range(arguments.seeds):
+        base, knowledge, setup = prepare(arguments.out, arguments, seed)
+        for arm in arguments.arms:
+            path = arguments.out / f"{arm}-{seed}.json"
+            if not path.exists():
+                directory = arguments.out / f"arm-{arm}-{seed}"
+                write_json(path, run_arm(arm, directory, base, knowledge, setup, seed))
+            results.append(read_json(path))
+            note(json.dumps(results[-1]))
+    return results
+
+
+if __name__ == "__main__":
+    parsed = arguments_of()
+    print(
+        "| seed | arm | never asked | asked | all | canaries | bytes |\n|---|---|---|---|---|---|---|"
+    )
+    for row in run(parsed):
+        shares = " | ".join(f"{row[n]:.1%}" for n in ("never_asked", "asked", "all", "canaries"))
+        print(f"| {row['seed']} | {row['arm']} | {shares} | {row['trained_bytes']:,} |")
