@@ -95,7 +95,7 @@ def train_challenger(
     )
     challenger = trainer.train()
     last = {name: value.clone() for name, value in challenger.state_dict().items()}
-    averaged = trainer.averaged_weights() or last
+    averaged = trainer.learner.averaged_weights() or last
     old = champion.state_dict()
     mixed = {name: averaged[name].lerp(old[name], _CHAMPIONS_SHARE) for name in averaged}
     candidates = {"last": last, "averaged": averaged, "mixed": mixed}

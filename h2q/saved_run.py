@@ -36,7 +36,6 @@ class Position:
     epoch_seconds: float = 0.0
     first_loss: float | None = None  # nats per byte, of the very first batch
     curve: list[dict] = field(default_factory=list)  # points of this epoch so far
-    averaged_steps: int = 0  # whose weights the average holds
     log: list[dict] = field(default_factory=list)  # one object an epoch
 
     @property

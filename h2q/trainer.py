@@ -13,9 +13,7 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from h2q.checkpoint import CheckpointDirectory
@@ -34,14 +32,14 @@ from h2q.errors import Interrupted, ModelFileError, SettingError, TrainingDiverg
 from h2q.evaluation import evaluate, perplexity
 from h2q.files import link_or_copy, require_writable, write_json
 from h2q.generation import generate
-from h2q.hardware import computing_in, environment, keep_freed_memory
+from h2q.hardware import environment, keep_freed_memory
 from h2q.interrupts import stop_requests
+from h2q.learner import Learner
 from h2q.messages import message
 from h2q.model import Transformer
 from h2q.model_file import build_model, load_model, save_model
-from h2q.optim import Optimizers, rate_share
-from h2q.saved_run import AVERAGE, KIND, OPTIMIZER, WEIGHTS, Position, SavedRun, with_prefix
-from h2q.tokenizer import PAD, decode
+from h2q.saved_run import KIND, WEIGHTS, Position, SavedRun, with_prefix
+from h2q.tokenizer import decode
 
 _LINES_PER_EPOCH = 10
 _LEAST_BATCHES_A_LINE = 10
@@ -105,8 +103,7 @@ class LocalModelTrainer:
                 self.model.load_state_dict(initial.state_dict())
         self.model.to(self.device).train()
         self._average_from = average_from
-        self._averaged_sums: dict[str, Tensor] = {}
-        self.optimizers = Optimizers(self.model, training_config, dtype)
+        self.learner = Learner(self.model, training_config, dtype)
         if resume_from is not None:
             self._restore(resume_from)
         self._set_rate()
@@ -188,7 +185,7 @@ class LocalModelTrainer:
         seconds = []
         for inputs, targets in itertools.islice(itertools.cycle(batches), count + 1):
             started = time.monotonic()
-            self.train_step(inputs.to(self.device), targets.to(self.device))
+            self.train_step(inputs, targets)
             seconds.append(time.monotonic() - started)
         return statistics.median(seconds[1:])
 
@@ -209,7 +206,7 @@ class LocalModelTrainer:
             position.batch,
         )
         for inputs, targets in batches:
-            loss = self.train_step(inputs.to(self.device), targets.to(self.device))
+            loss = self.train_step(inputs, targets)
             if position.first_loss is None:
                 position.first_loss = loss
             if position.batch % line_every == 0:
@@ -218,7 +215,7 @@ class LocalModelTrainer:
                     batch=position.batch,
                     loss=loss,
                     perplexity=perplexity(loss),
-                    lr=self.optimizers.lr,
+                    lr=self.learner.optimizers.lr,
                 )
             position.batch += 1
             seconds = self._tick()
@@ -228,7 +225,7 @@ class LocalModelTrainer:
             if position.batch % point_every == 0:
                 self._add_point(loss)
             if self._curves is not None:
-                self._curves.step(position.step, loss, self.optimizers.lr)
+                self._curves.step(position.step, loss, self.learner.optimizers.lr)
             advance(position)
             self._estimate(seconds)
             if stop():
@@ -271,71 +268,21 @@ class LocalModelTrainer:
         self._set_rate()
 
     def _set_rate(self) -> None:
-        self.optimizers.set_rate(
-            rate_share(self.config, self.position.step, self.position.progress)
-        )
+        self.learner.set_rate(self.position.step, self.position.progress)
 
     def train_step(self, inputs: Tensor, targets: Tensor) -> float:
-        """Trains on a batch (B, T), in one update or several; returns its loss in nats per byte."""
-        loss_sum, count = 0.0, 0
-        for part, (part_inputs, part_targets) in enumerate(self._cut(inputs, targets)):
-            # Its own seed: no random state to save, and nothing else can disturb dropout.
-            torch.manual_seed(_update_seed(self.config.seed, self.position.step, part))
-            part_count = int((part_targets != PAD).sum())
-            loss_sum += part_count * self._update(part_inputs, part_targets)
-            count += part_count
-        self.position.step += 1
+        """Trains on a batch (B, T) and moves on; returns its loss in nats per byte."""
+        position = self.position
+        loss_sum, count = self.learner.learn(inputs, targets, position.step, position.progress)
+        position.step += 1
         if not self.config.max_minutes:
-            self.position.progress = min(1.0, self.position.step / self.total_steps)
+            position.progress = min(1.0, position.step / self.total_steps)
             self._set_rate()
-        self.position.loss_sum += loss_sum
-        self.position.loss_bytes += count
-        if self.position.progress > self._average_from:
-            self._average()
+        position.loss_sum += loss_sum
+        position.loss_bytes += count
+        if position.progress > self._average_from:
+            self.learner.average()
         return loss_sum / count
-
-    @torch.no_grad()
-    def _average(self) -> None:
-        for name, weight in self.model.state_dict().items():
-            if name in self._averaged_sums:
-                self._averaged_sums[name] += weight
-            else:
-                self._averaged_sums[name] = weight.clone()
-        self.position.averaged_steps += 1
-
-    def averaged_weights(self) -> dict[str, Tensor] | None:
-        """The mean of the weights over the last part of the run; None where it was not taken."""
-        if not self._averaged_sums:
-            return None
-        count = self.position.averaged_steps
-        return {name: total / count for name, total in self._averaged_sums.items()}
-
-    def _cut(self, inputs: Tensor, targets: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """The batch itself, or in the first part of the run its quarters and then its halves,
-        with windows as much shorter: updates that cost less and come more often."""
-        progress, short = self.position.progress, self.config.short_fraction
-        parts = 1 if progress >= short else 2 if progress >= short / 2 else 4
-        rows, length = inputs.shape
-        if length % parts:
-            return [(inputs, targets)]
-        cut = [tokens.reshape(parts * rows, -1).chunk(parts) for tokens in (inputs, targets)]
-        return [(part, wanted) for part, wanted in zip(*cut) if (wanted != PAD).any()]
-
-    def _update(self, inputs: Tensor, targets: Tensor) -> float:
-        """One change of the weights; returns the loss before it."""
-        with computing_in(self.dtype, self.device):
-            logits = self.model(inputs)
-        loss = F.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), ignore_index=PAD)
-        loss.backward()
-        weights = list(self.model.parameters())
-        norm = torch.nn.utils.get_total_norm([weight.grad for weight in weights])
-        value = loss.item()
-        if not (math.isfinite(value) and math.isfinite(norm.item())):
-            raise TrainingDiverged("train.diverged", step=self.position.step + 1)
-        if norm > self.config.clip_norm:
-            torch.nn.utils.clip_grads_with_norm_(weights, self.config.clip_norm, norm)
-        self.optimizers.step()
-        return value
 
     def _finish_epoch(self) -> Path:
         """Evaluates, writes the log, saves; returns the checkpoint."""
@@ -356,7 +303,7 @@ class LocalModelTrainer:
             "eval_perplexity": result.perplexity,
             "eval_bits_per_byte": result.bits_per_byte,
             "eval_bytes": result.predicted_bytes,
-            "learning_rate": self.optimizers.lr,
+            "learning_rate": self.learner.optimizers.lr,
             "tokens_per_second": self._speed(),
             "seconds": position.seconds,
             "curve": position.curve,
@@ -413,12 +360,8 @@ class LocalModelTrainer:
         return sum(tensor.nbytes for tensor in self._tensors().values())
 
     def _tensors(self) -> dict[str, Tensor]:
-        tensors = {WEIGHTS + name: tensor for name, tensor in self.model.state_dict().items()}
-        for name, value in self.optimizers.state().items():
-            tensors[OPTIMIZER + name] = value
-        for name, value in self._averaged_sums.items():
-            tensors[AVERAGE + name] = value
-        return tensors
+        weights = {WEIGHTS + name: tensor for name, tensor in self.model.state_dict().items()}
+        return weights | self.learner.state()
 
     def _save(self, best: bool = False) -> Path:
         metadata = {
@@ -433,12 +376,9 @@ class LocalModelTrainer:
 
     def _restore(self, run: SavedRun) -> None:
         try:
-            self.optimizers.load_state(with_prefix(run.tensors, OPTIMIZER))
+            self.learner.load_state(run.tensors)
         except ValueError as error:
             raise ModelFileError("model.dimensions", path=run.path) from error
-        self._averaged_sums = {
-            name: value.to(self.device) for name, value in with_prefix(run.tensors, AVERAGE).items()
-        }
         if self.position.batch > self.batches_per_epoch:
             raise ModelFileError("model.config", path=run.path, reason="position.batch")
         position, limit = self.position, self.config.max_minutes
@@ -503,7 +443,11 @@ class LocalModelTrainer:
 
     def _add_point(self, loss: float) -> None:
         """Remembers for the log how far the run is; ``seconds`` depend on the machine."""
-        point = {"step": self.position.step, "loss": loss, "learning_rate": self.optimizers.lr}
+        point = {
+            "step": self.position.step,
+            "loss": loss,
+            "learning_rate": self.learner.optimizers.lr,
+        }
         point["seconds"], point["tokens_per_second"] = self.position.seconds, self._speed()
         self.position.curve.append(point)
 
@@ -531,8 +475,3 @@ class LocalModelTrainer:
         text = decode(bytes(generate(self.model, b"\n", _SAMPLE)))
         self.model.train()
         self.console.say("train.sample", text=" ".join(text.split()))
-
-
-def _update_seed(*numbers: int) -> int:
-    """32 bits mixed from all: PyTorch's generator for the CPU ignores all above the lowest 32."""
-    return int(np.random.SeedSequence(numbers).generate_state(1)[0])

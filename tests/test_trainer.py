@@ -69,7 +69,7 @@ def recorded_losses(trainer):
     """Trains, and returns the loss of each step."""
     step, losses = trainer.train_step, []
 
-    def record(inputs, targets):
+    def record(inputs, targets, step):
         losses.append(step(inputs, targets))
         return losses[-1]
 
@@ -309,14 +309,14 @@ def test_gradient_is_clipped_to_norm_one(make_trainer):
     """README 梯度裁剪: 最大范数1.0."""
     trainer = make_trainer()
     norms = []
-    step = trainer.optimizers.step
+    step = trainer.learner.optimizers.step
 
     def step_and_measure():
         gradients = [p.grad.norm() for p in trainer.model.parameters()]
         norms.append(torch.stack(gradients).norm().item())
         step()
 
-    trainer.optimizers.step = step_and_measure
+    trainer.learner.optimizers.step = step_and_measure
     trainer.train()
     assert max(norms) <= 1.0 + 1e-4
     assert max(norms) > 0.99  # it was needed
@@ -324,14 +324,14 @@ def test_gradient_is_clipped_to_norm_one(make_trainer):
 
 def updates_of(trainer):
     """Trains, and returns the shape and the bytes of the targets of each update."""
-    update, seen = trainer._update, []
+    update, seen = trainer.learner._update, []
 
-    def record(inputs, targets):
+    def record(inputs, targets, step):
         assert torch.equal(inputs[:, 1:], targets[:, :-1])
         seen.append((tuple(inputs.shape), bytes(targets.flatten().tolist())))
-        return update(inputs, targets)
+        return update(inputs, targets, step)
 
-    trainer._update = record
+    trainer.learner._update = record
     trainer.train()
     return seen
 
@@ -357,7 +357,7 @@ def test_a_part_of_padding_is_no_update(make_trainer):
     inputs = torch.randint(1, 256, (1, 64))
     targets = inputs.roll(-1, dims=1)
     targets[:, 30:] = 0
-    parts = trainer._cut(inputs, targets)
+    parts = trainer.learner._cut(inputs, targets, 0.0)
     assert [part.tolist() for _, part in parts] == targets[:, :32].view(2, 1, 16).tolist()
     assert math.isfinite(trainer.train_step(inputs, targets))
     assert trainer.position.loss_bytes == 30
@@ -374,7 +374,7 @@ class Clock:
         trainer.train_step = self
 
     def __call__(self, inputs, targets):
-        self.rates.append(self.trainer.optimizers.lr)
+        self.rates.append(self.trainer.learner.optimizers.lr)
         self.now += next(self.durations)
         return self.step(inputs, targets)
 
@@ -403,7 +403,7 @@ def test_planned_time_ends_with_the_rate_decayed(make_trainer, monkeypatch, sche
     assert clock.rates[-1] < 0.1 * config.lr
     falls = [before - after for before, after in zip(clock.rates, clock.rates[1:])]
     assert max(falls) < 0.1 * config.lr
-    assert trainer.optimizers.lr == 0.0
+    assert trainer.learner.optimizers.lr == 0.0
     log = json.loads((trainer.output_dir / TRAINING_LOG).read_text())
     assert log[-1]["step"] == len(clock.rates)
 
@@ -434,11 +434,11 @@ def test_planned_time_goes_on_where_it_was(make_trainer, monkeypatch, tmp_path):
         trainer.train()
     again = resume(make_trainer, tmp_path, config)
     assert again.position.progress == pytest.approx(0.5, abs=0.03)
-    assert again.optimizers.lr == trainer.optimizers.lr
+    assert again.learner.optimizers.lr == trainer.learner.optimizers.lr
     rest = Clock(monkeypatch, again, [0.5] * 1000)
     again.train()
     assert 20 < rest.now <= 30
-    assert again.optimizers.lr == 0.0
+    assert again.learner.optimizers.lr == 0.0
 
 
 def test_another_plan_on_resume(make_trainer, monkeypatch, tmp_path):
