@@ -76,7 +76,9 @@ def test_installed_it_runs_from_an_empty_directory(wheel, tmp_path):
     assert "已创建示例文本" in output
     assert (place / "h2q_project" / "h2q_trained_model.pt").exists()
     other = place / "other"
-    output = script("h2q-train", "--mode", "evolve", "--dry_run", "--preset", "tiny", "--output_dir", other)
+    output = script(
+        "h2q-train", "--mode", "evolve", "--dry_run", "--preset", "tiny", "--output_dir", other
+    )
     [facts] = re.findall(r"事实 ([\d,]+) \| 段落", output)
     assert int(facts.replace(",", "")) > 3000
     assert not other.exists()
