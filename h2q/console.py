@@ -126,7 +126,7 @@ def _with_room_for_interrupt(measure):
 
     def narrower(stream):
         columns, rows = measure(stream) if measure else (None, None)
-        return columns and columns - len("^C "), rows
+        return columns and columns - len("^C"), rows
 
     return narrower
 
