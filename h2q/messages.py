@@ -290,12 +290,12 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "below are based.",
     ),
     "dry.time": (
-        "⏳ 每步 {step:.2f} 秒（{speed:,.0f} 字节/秒） | 每轮约 {epoch} | 共约 {total}",
-        "⏳ {step:.2f} s a step ({speed:,.0f} bytes/s) | about {epoch} an epoch | {total} in all",
+        "⏳ 每步 {step:.2g} 秒（{speed:,.0f} 字节/秒） | 每轮约 {epoch} | 共约 {total}",
+        "⏳ {step:.2g} s a step ({speed:,.0f} bytes/s) | about {epoch} an epoch | {total} in all",
     ),
     "dry.time_planned": (
-        "⏳ 每步 {step:.2f} 秒（{speed:,.0f} 字节/秒） | 每轮约 {epoch} | {total}内约 {steps:,} 步",
-        "⏳ {step:.2f} s a step ({speed:,.0f} bytes/s) | about {epoch} an epoch | "
+        "⏳ 每步 {step:.2g} 秒（{speed:,.0f} 字节/秒） | 每轮约 {epoch} | {total}内约 {steps:,} 步",
+        "⏳ {step:.2g} s a step ({speed:,.0f} bytes/s) | about {epoch} an epoch | "
         "about {steps:,} steps in {total}",
     ),
     "dry.memory": (

@@ -1,6 +1,7 @@
 """Which module may import which, and what is loaded when."""
 
 import ast
+import re
 import sys
 
 import pytest
@@ -56,6 +57,12 @@ def loaded_by(code: str) -> set:
 
 def test_every_module_has_its_place():
     assert set(TREES) - {"__init__"} == set(ORDER)
+
+
+def test_the_house_plan_for_contributors_is_this_one():
+    text = (REPOSITORY / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    table = text.partition("| row | modules |")[2].partition("\n\n")[0]
+    assert re.findall(r"`(\w+)`", table) == ORDER
 
 
 @each_module
