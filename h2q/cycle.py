@@ -436,8 +436,8 @@ class Cycle:
             known = [fill(statements(wordings, fact)[0], fact) for fact in chosen]
             return quality(list(zip(*by_split)), known, [fact.object for fact in chosen])
         stream = self.splits.prose["vault"]
-        length = min(96, self.context_length // 2, len(stream) // 2)
-        starts = [start for start, _ in stream.windows(self.context_length, 2**40)]
+        length = min(96, model.config.context_length // 2, len(stream) // 2)
+        starts = [start for start, _ in stream.windows(model.config.context_length, 2**40)]
         texts = [stream.read(start, 2 * length) for start in starts[:_QUALITY_FACTS]]
         written = continue_prompts(
             model, [text[:length] for text in texts], min(48, length), stop=None

@@ -158,7 +158,7 @@ class Evolutions:
     # The cycle's own text, small: what is tried is the promotion, not the learning.
     FIRST = (
         "import h2q.cli as c; make = c.EvolutionConfig\n"
-        "c.EvolutionConfig = lambda **v: make(**{**v, 'generated_bytes': 4096})\n"
+        "c.EvolutionConfig = lambda **v: make(**{**v, 'cycle_bytes': 10_000})\n"
     )
 
     def __init__(self, nursery: Nursery, directory: Path):
