@@ -272,7 +272,8 @@ class Cycle:
 
     def _passage_cost(self, model: Transformer, passages: list[tuple[str, str]]) -> np.ndarray:
         """Bits a byte of the beginning of each passage."""
-        heads = [text.encode()[:_PASSAGE_HEAD].decode("utf-8", "ignore") for text, _ in passages]
+        size = min(_PASSAGE_HEAD, model.config.context_length - 1)
+        heads = [text.encode()[:size].decode("utf-8", "ignore") for text, _ in passages]
         scores = score(model, [Question("", (head,), "") for head in heads], self.dtype)
         return scores.bits / np.maximum(1, scores.sizes)
 

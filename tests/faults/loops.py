@@ -224,14 +224,15 @@ class Evolutions:
         return ""
 
 
-def killed_in_a_promotion(evolutions: Evolutions, share: float) -> Trials:
+def killed_in_a_promotion(evolutions: Evolutions, share: float, calls=tuple(CALLS)) -> Trials:
     """Row 25: row 2 over a cycle of evolution that ends with a promotion."""
     output = evolutions.fresh()
     tally = evolutions.evolve(output, count=_COUNTED).tally
     if (output / MODEL_PATH).read_bytes() == evolutions.champion:
         yield "promotion", "there was none"
-    for call, count in calls_of(tally).items():
-        for number in positions(count, share):
+    counts = calls_of(tally)
+    for call in calls:
+        for number in positions(counts[call], share):
             output = evolutions.fresh()
             ending = evolutions.evolve(output, inject=f"{call}:signal=KILL:when={number}")
             problem = "" if ending.code == -9 else f"was not killed: {ending.code} {ending.stderr}"
