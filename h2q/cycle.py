@@ -272,7 +272,8 @@ class Cycle:
 
     def _passage_cost(self, model: Transformer, passages: list[tuple[str, str]]) -> np.ndarray:
         """Bits a byte of the beginning of each passage."""
-        heads = [text.encode()[:_PASSAGE_HEAD].decode("utf-8", "ignore") for text, _ in passages]
+        size = min(_PASSAGE_HEAD, model.config.context_length - 1)
+        heads = [text.encode()[:size].decode("utf-8", "ignore") for text, _ in passages]
         scores = score(model, [Question("", (head,), "") for head in heads], self.dtype)
         return scores.bits / np.maximum(1, scores.sizes)
 
@@ -436,8 +437,8 @@ class Cycle:
             known = [fill(statements(wordings, fact)[0], fact) for fact in chosen]
             return quality(list(zip(*by_split)), known, [fact.object for fact in chosen])
         stream = self.splits.prose["vault"]
-        length = min(96, self.context_length // 2, len(stream) // 2)
-        starts = [start for start, _ in stream.windows(self.context_length, 2**40)]
+        length = min(96, model.config.context_length // 2, len(stream) // 2)
+        starts = [start for start, _ in stream.windows(model.config.context_length, 2**40)]
         texts = [stream.read(start, 2 * length) for start in starts[:_QUALITY_FACTS]]
         written = continue_prompts(
             model, [text[:length] for text in texts], min(48, length), stop=None

@@ -333,14 +333,15 @@ def test_a_directory_that_cannot_be_made_is_refused(old_file, name):
 def test_if_only_the_directory_is_not_synced_the_error_says_so(old_file, monkeypatch):
     """The new file is in its place then; nothing claims that the old one is as it was."""
     monkeypatch.setattr(files, "sync_directory", raising(IO_ERROR))
+    other = old_file.with_name("other")
+    other.write_bytes(b"new")
     for write in (lambda: write_bytes(old_file, b"new"), lambda: link_or_copy(other, old_file)):
-        other = old_file.with_name("other")
-        other.write_bytes(b"new")
         with pytest.raises(SaveFailed) as caught:
             write()
         assert caught.value.key == "save.not_synced"
         assert str(old_file) in str(caught.value)
         assert old_file.read_bytes() == b"new"
+        old_file.write_bytes(b"old")
 
 
 def test_leftovers_are_removed_and_nothing_else(tmp_path):

@@ -445,7 +445,13 @@ def _guard() -> None:
 def _warm(load) -> None:
     import tempfile
 
-    "\u00e9".encode("cp437")  # the encoding of names in archives, a module loaded at its first use
+    # What is imported at its first use: importing is running code, though not the file's.
+    "\u00e9".encode("cp437")
+    import torch._dynamo
+    import torch._subclasses.schema_check_mode
+    import torch.nested._internal.ops
+    import torch.nested._internal.sdpa  # noqa: F401
+
     with tempfile.TemporaryDirectory() as directory:
         good_file(Path(directory) / "good.pt")
         load(Path(directory) / "good.pt")

@@ -158,7 +158,7 @@ class Evolutions:
     # The cycle's own text, small: what is tried is the promotion, not the learning.
     FIRST = (
         "import h2q.cli as c; make = c.EvolutionConfig\n"
-        "c.EvolutionConfig = lambda **v: make(**{**v, 'generated_bytes': 4096})\n"
+        "c.EvolutionConfig = lambda **v: make(**{**v, 'cycle_bytes': 10_000})\n"
     )
 
     def __init__(self, nursery: Nursery, directory: Path):
@@ -224,14 +224,15 @@ class Evolutions:
         return ""
 
 
-def killed_in_a_promotion(evolutions: Evolutions, share: float) -> Trials:
+def killed_in_a_promotion(evolutions: Evolutions, share: float, calls=tuple(CALLS)) -> Trials:
     """Row 25: row 2 over a cycle of evolution that ends with a promotion."""
     output = evolutions.fresh()
     tally = evolutions.evolve(output, count=_COUNTED).tally
     if (output / MODEL_PATH).read_bytes() == evolutions.champion:
         yield "promotion", "there was none"
-    for call, count in calls_of(tally).items():
-        for number in positions(count, share):
+    counts = calls_of(tally)
+    for call in calls:
+        for number in positions(counts[call], share):
             output = evolutions.fresh()
             ending = evolutions.evolve(output, inject=f"{call}:signal=KILL:when={number}")
             problem = "" if ending.code == -9 else f"was not killed: {ending.code} {ending.stderr}"

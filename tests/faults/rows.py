@@ -36,7 +36,7 @@ ROWS = {
     ),
     22: ("NaN weights in a file", ["test_checkpoint.py::not_finite", "test_model_file.py::finite"]),
     23: ("NaN loss or gradient", ["faults/test_signals.py::row_23", "test_trainer.py::not_finite"]),
-    24: ("NaN score of a challenger", ["test_evolution.py::nan"]),
+    24: ("NaN score of a challenger", ["test_evolution.py::disaster", "test_gate.py::every_rule"]),
     25: ("kill inside a promotion", ["faults/test_kill.py::row_25"]),
     26: ("rotation with stale higher steps", ["test_checkpoint.py::stale_higher_steps"]),
     27: ("path tricks", ["faults/test_hostile_files.py::row_27"]),
