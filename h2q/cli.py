@@ -183,11 +183,16 @@ def _chat_parser() -> _Parser:
         help=message("help.max_length"),
     )
     add("--seed", type=int, default=defaults.seed, metavar="N", help=message("help.seed"))
-    for name in ("top_k", "top_p", "min_p", "repetition_penalty", "loop_guard"):
+    for name, text in (
+        ("top_k", message("help.top_k")),
+        ("top_p", message("help.top_p")),
+        ("min_p", message("help.min_p")),
+        ("repetition_penalty", message("help.repetition_penalty")),
+        ("loop_guard", message("help.loop_guard")),
+    ):
         default = getattr(defaults, name)
         letter = "N" if isinstance(default, int) else "X"
-        flag, text = f"--{name}", message(f"help.{name}")
-        add(flag, type=type(default), default=default, metavar=letter, help=text)
+        add(f"--{name}", type=type(default), default=default, metavar=letter, help=text)
     add("--stop", action="append", default=[], metavar="TEXT", help=message("help.stop"))
     return parser
 

@@ -29,7 +29,8 @@ from h2q.attention import rotary_table
 from h2q.drafts import Drafter
 from h2q.model import Transformer
 
-BLOCK = 64  # positions; a run of new bytes is read block by block
+BLOCK = 32  # positions
+_MOST_ROWS = 1024  # in one pass: memory
 _QUERIES = 4
 _PADDED_ROWS = 8
 
@@ -54,6 +55,13 @@ def packed_product(layer: torch.nn.Linear, relu: bool = False) -> Product:
     return product
 
 
+def norm(layer: torch.nn.LayerNorm) -> Product:
+    """``layer`` as a function of rows (N, C), without the cost of calling a module."""
+    weight, bias = layer.weight.detach().cpu(), layer.bias.detach().cpu()
+    arguments = (layer.normalized_shape, weight, bias, layer.eps)
+    return lambda rows: torch.layer_norm(rows, *arguments)
+
+
 @functools.cache
 def _onednn_packs() -> bool:
     # There is no public call for packed weights; where the private one is gone, padding will do.
@@ -71,10 +79,10 @@ def _causal_table(length: int) -> Tensor:
 
 @dataclass(frozen=True)
 class _Layer:
-    attention_norm: torch.nn.LayerNorm
+    attention_norm: Product
     query_key_value: Product
     attention_output: Product
-    feedforward_norm: torch.nn.LayerNorm
+    feedforward_norm: Product
     feedforward_input: Product
     feedforward_output: Product
 
@@ -103,17 +111,17 @@ class Decoder:
         self.capacity = config.context_length
         self._layers = [
             _Layer(
-                layer.attention_norm,
+                norm(layer.attention_norm),
                 packed_product(layer.query_key_value),
                 packed_product(layer.attention_output),
-                layer.feedforward_norm,
+                norm(layer.feedforward_norm),
                 packed_product(layer.feedforward_input, relu=True),
                 packed_product(layer.feedforward_output),
             )
             for layer in model.layers
         ]
-        self._embedding = model.embedding.weight.detach()
-        self._final_norm = model.final_norm
+        self._embedding = model.embedding.weight.detach().cpu()
+        self._final_norm = norm(model.final_norm)
         self._output = packed_product(model.output)
         rounded = -(-self.capacity // BLOCK) * BLOCK  # keys are taken by whole blocks
         self._rotary = rotary_table(self.capacity, config.head_dim, config.rotary_base)
@@ -123,12 +131,8 @@ class Decoder:
         self.lengths = [0] * n_slots
         self.drafts = {} if model.drafts is None else Drafter.index(model.drafts.numpy())
 
-    def room(self, slot: int) -> int:
-        """Bytes that can still be read without crossing into another block."""
-        end = min((self.lengths[slot] // BLOCK + 1) * BLOCK, self.capacity)
-        return end - self.lengths[slot]
-
     def free(self, slot: int) -> int:
+        """Bytes that can still be read into a slot."""
         return self.capacity - self.lengths[slot]
 
     @torch.inference_mode()
@@ -139,32 +143,26 @@ class Decoder:
         for slot, data in new:
             if len(data) > self.free(slot):
                 raise ValueError(f"{len(data)} bytes, but there is room for {self.free(slot)}")
-        parts: dict[int, list[np.ndarray]] = {slot: [] for slot, _ in new}
-        rest = [(slot, data) for slot, data in new if data]
-        while rest:
-            now = [(slot, data[: self.room(slot)]) for slot, data in rest]
-            logits = self._read_within_blocks(now)
-            end = 0
-            for slot, data in now:
-                parts[slot].append(logits[end : end + len(data)])
-                end += len(data)
-                self.lengths[slot] += len(data)
-            rest = [
-                (slot, data[len(done) :])
-                for (slot, data), (_, done) in zip(rest, now)
-                if len(data) > len(done)
-            ]
-        return [np.concatenate(parts[slot]) for slot, _ in new]
+        logits, first = [], 0
+        while first < len(new):
+            last, rows = first + 1, len(new[first][1])
+            while last < len(new) and rows + len(new[last][1]) <= _MOST_ROWS:
+                rows += len(new[last][1])
+                last += 1
+            logits += self._read(new[first:last])
+            first = last
+        return logits
 
-    def _read_within_blocks(self, new: list[tuple[int, bytes]]) -> np.ndarray:
+    def _read(self, new: Sequence[tuple[int, bytes]]) -> list[np.ndarray]:
+        sizes = [len(data) for _, data in new]
         starts = [self.lengths[slot] for slot, _ in new]
         tokens = torch.frombuffer(bytearray(b"".join(data for _, data in new)), dtype=torch.uint8)
-        slots = torch.tensor([slot for slot, data in new for _ in data])
-        positions = torch.tensor(
-            [start + i for start, (_, data) in zip(starts, new) for i in range(len(data))]
+        slots = torch.tensor([slot for slot, _ in new]).repeat_interleave(torch.tensor(sizes))
+        positions = torch.cat(
+            [torch.arange(start, start + size) for start, size in zip(starts, sizes)]
         )
         rotary = self._rotary[:, positions, None, None]  # (2, R, 1, 1, D)
-        runs = self._runs(new, starts)
+        runs = self._runs(new)
         x = self._embedding[tokens.long()]  # (R, C)
         for index, layer in enumerate(self._layers):
             qkv = layer.query_key_value(layer.attention_norm(x))
@@ -172,7 +170,10 @@ class Decoder:
             x = x + layer.attention_output(mixed)
             hidden = layer.feedforward_input(layer.feedforward_norm(x))
             x = x + layer.feedforward_output(hidden)
-        return self._output(self._final_norm(x)).numpy()
+        logits = self._output(self._final_norm(x)).numpy()
+        for slot, data in new:
+            self.lengths[slot] += len(data)
+        return np.split(logits, np.cumsum(sizes)[:-1])
 
     def _attention(self, index, qkv, rotary, slots, positions, runs) -> Tensor:
         """Stores the keys and values of new rows (R, 3C) and mixes the values they see, (R, C)."""
@@ -180,10 +181,10 @@ class Decoder:
         qkv = qkv.view(len(qkv), 3, heads, -1)  # (R, 3, H, D)
         query_key = qkv[:, :2]
         half = query_key.shape[-1] // 2
-        query_key = query_key * rotary[0] + query_key.roll(half, -1) * rotary[1]
+        query_key = torch.addcmul(query_key * rotary[0], query_key.roll(half, -1), rotary[1])
         keys, values = self._keys[index], self._values[index]
-        if len(runs) == 1 and runs[0].slots.stop - runs[0].slots.start == 1:
-            slot, first = int(slots[0]), int(positions[0])
+        if self._values.shape[1] == 1:  # one stream: a plain copy
+            slot, first = 0, int(positions[0])
             keys[slot, :, first : first + len(qkv)] = query_key[:, 1].transpose(0, 1)
             values[slot, :, first : first + len(qkv)] = qkv[:, 2].transpose(0, 1)
         else:
@@ -201,26 +202,31 @@ class Decoder:
         )
         return mixed[:, :, : run.count].transpose(1, 2).reshape(rows, -1)
 
-    def _runs(self, new: list[tuple[int, bytes]], starts: list[int]) -> list[_Run]:
-        """Groups neighbours that are in the same block and read equally much."""
+    def _runs(self, new: Sequence[tuple[int, bytes]]) -> list[_Run]:
+        """Cuts what is read at the ends of blocks, and groups neighbours that are alike."""
+        parts, row = [], 0  # slot, first position, count, first row
+        for slot, data in new:
+            position, end = self.lengths[slot], self.lengths[slot] + len(data)
+            while position < end:
+                count = min(end, (position // BLOCK + 1) * BLOCK) - position
+                parts.append((slot, position, count, row))
+                position += count
+                row += count
 
         def alike(number: int) -> tuple:
-            slot, data = new[number]
-            return slot - number, len(data), starts[number] // BLOCK
+            slot, position, count, _ = parts[number]
+            return slot - number, count, position // BLOCK
 
-        runs, row = [], 0
-        for (_, count, block), members in groupby(range(len(new)), alike):
-            members = list(members)
+        runs = []
+        for (_, count, block), group in groupby(range(len(parts)), alike):
+            members = [parts[number] for number in group]
             padded = -(-count // _QUERIES) * _QUERIES
-            end = (block + 1) * BLOCK
-            first = torch.tensor([starts[number] for number in members])
-            mask = self._mask[first[:, None, None] + torch.arange(padded), :end]
-            slot = new[members[0]][0]
-            rows = len(members) * count
-            runs.append(
-                _Run(slice(slot, slot + len(members)), slice(row, row + rows), count, end, mask)
-            )
-            row += rows
+            keys = (block + 1) * BLOCK
+            first = torch.tensor([position for _, position, _, _ in members])
+            mask = self._mask[first[:, None, None] + torch.arange(padded), :keys]
+            slot, row = members[0][0], members[0][3]
+            slots, rows = slice(slot, slot + len(members)), slice(row, row + len(members) * count)
+            runs.append(_Run(slots, rows, count, keys, mask))
         return runs
 
     def keep(self, slot: int, length: int) -> None:

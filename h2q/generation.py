@@ -103,7 +103,7 @@ class Stream:
             self._context = self._context[-max(1, decoder.capacity // 2) :]
             decoder.keep(slot, 0)
             self._unread = bytes(self._context)
-        room = decoder.room(slot) - len(self._unread)  # a draft never costs another pass
+        room = decoder.free(slot) - len(self._unread)
         limit = min(draft_bytes, room, self.sampling.max_length - self.written - 1)
         self._draft = self._valid(self._drafter.draft(self._context, limit)) if limit > 0 else b""
         return self._unread + self._draft

@@ -4,7 +4,7 @@ import torch
 
 from h2q import decoding
 from h2q.config import ModelConfig
-from h2q.decoding import BLOCK, Decoder
+from h2q.decoding import Decoder
 from h2q.model import Transformer
 
 CONFIGS = {
@@ -100,13 +100,10 @@ def test_what_was_forgotten_leaves_no_trace(model):
     assert np.array_equal(got, wanted[5:])
 
 
-def test_room_ends_with_the_block_and_the_context(model):
+def test_what_does_not_fit_is_refused(model):
     decoder = Decoder(model)
-    assert decoder.room(0) == BLOCK
-    decoder.read([(0, bytes(60))])
-    assert decoder.room(0) == BLOCK - 60
     decoder.read([(0, bytes(decoder.free(0)))])
-    assert decoder.room(0) == decoder.free(0) == 0
+    assert decoder.free(0) == 0
     with pytest.raises(ValueError, match="room for 0"):
         decoder.read([(0, b"x")])
 
