@@ -89,6 +89,10 @@ class Cycle:
     def seed(self) -> int:
         return self.training_config.seed
 
+    @property
+    def context_length(self) -> int:
+        return self.champion.config.context_length
+
     # Phase 1: what is not known, and how much of it this cycle takes on
 
     def plan(self, model_path: Path) -> dict:

@@ -26,7 +26,9 @@ MODEL = ModelConfig(
     embed_dim=32, n_heads=2, n_layers=1, context_length=64, feedforward_dim=64, dropout=0.0
 )
 TRAINING = TrainingConfig(epochs=1, lr=3e-3, save_interval_seconds=1.0, eval_bytes=2048)
-CONFIG = EvolutionConfig(cycles=2, cycle_bytes=50_000, exposures=100, lr=1.5e-2, replay_fraction=0.2)
+CONFIG = EvolutionConfig(
+    cycles=2, cycle_bytes=50_000, exposures=100, lr=1.5e-2, replay_fraction=0.2
+)
 TOWNS = ["Arlen", "Boxford", "Corvin", "Dunmere"]
 WORDINGS = {
     "town": {
