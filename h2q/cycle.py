@@ -52,7 +52,7 @@ _POOL_FACTOR, _LEAST_POOL, _MOST_POOL = 4, 64, 2048  # facts measured on dev bef
 _MOST_RETAINED = 400  # facts learnt before that the gate asks again
 _POOL_PASSAGES = 400
 _PASSAGE_HEAD = 256  # bytes of a passage that are measured
-_EXAMPLES, _QUALITY_FACTS = 3, 24
+_EXAMPLES, _QUALITY_FACTS = 3, 8
 _KINDS = {
     "statement": "kind.statement",
     "question": "kind.question",
@@ -88,6 +88,10 @@ class Cycle:
     @property
     def seed(self) -> int:
         return self.training_config.seed
+
+    @property
+    def context_length(self) -> int:
+        return self.champion.config.context_length
 
     # Phase 1: what is not known, and how much of it this cycle takes on
 

@@ -19,7 +19,7 @@ from importlib import resources
 from pathlib import Path
 
 from h2q import encodings
-from h2q.errors import KnowledgeError
+from h2q.errors import KnowledgeError, SaveFailed
 from h2q.files import parse_json, saving, write_bytes
 from h2q.messages import message
 from h2q.wordings import (
@@ -172,12 +172,12 @@ def load_knowledge_base(
             with saving(index_path):
                 index_path.parent.mkdir(parents=True, exist_ok=True)
                 temporary.unlink(missing_ok=True)
-                try:
-                    index = sqlite3.connect(temporary)
+            try:
+                with contextlib.closing(sqlite3.connect(temporary)) as index:
                     _build(index, directory, wordings, signature, context_length, encoding)
-                    index.close()
-                except sqlite3.OperationalError as error:  # a full disk
-                    raise OSError(str(error)) from error
+            except sqlite3.OperationalError as error:  # a full disk
+                raise SaveFailed("save.failed", path=index_path, reason=error) from error
+            with saving(index_path):
                 os.replace(temporary, index_path)
             index = _opened(index_path, signature)
     base = KnowledgeBase(index, wordings)

@@ -177,6 +177,7 @@ def test_evolve_shows_and_saves_the_statistics(workplace, tmp_path):
     directory, _ = workplace
     result = train(
         *("--mode", "evolve", "--cycles", 1, "--lr", "1e-3", "--eval_dir", "eval.txt"),
+        *("--max_minutes", 0.05),
         cwd=directory,
     )
     assert result.returncode == 0, result.stderr
@@ -199,7 +200,7 @@ def test_evolve_without_a_model_trains_one_first(tmp_path):
     (tmp_path / "kb" / "passages.txt").write_text(passages, encoding="utf-8")
     result = train(
         *("--mode", "evolve", "--cycles", 1, "--preset", "tiny", "--epochs", 1),
-        *("--data_dir", "t.txt", "--knowledge_dir", "kb"),
+        *("--max_minutes", 0.05, "--data_dir", "t.txt", "--knowledge_dir", "kb"),
         cwd=tmp_path,
     )
     assert result.returncode == 0, result.stderr

@@ -20,7 +20,7 @@ from h2q.evaluation import evaluate
 from h2q.evolution import SelfEvolutionEngine, read_stats
 from h2q.files import write_json
 from h2q.lineage import rejections_in_a_row
-from h2q.model_file import load_model
+from h2q.model_file import load_model, save_model
 from h2q.splits import ask
 from h2q.trainer import LocalModelTrainer
 
@@ -115,8 +115,14 @@ def test_killed_at_any_point_it_ends_as_if_it_had_not_been(base, evolved, tmp_pa
     assert model_hash(output) == model_hash(evolved)
 
 
-def test_an_evolution_of_other_settings_is_not_resumed(output, training_only):
-    run(output, "--kill", f"{EVOLUTION}/cycle_0001/plan.json", killed=True)
+def interrupt(*_):
+    raise Interrupted("train.interrupted", step=1, path="x")
+
+
+def test_an_evolution_of_other_settings_is_not_resumed(output, monkeypatch):
+    monkeypatch.setattr(cycle.Cycle, "write", interrupt)
+    with pytest.raises(Interrupted):
+        driver.engine(output).evolve()
     with pytest.raises(SettingError, match="--resume"):
         driver.engine(output, resume=True, exposures=61)
     driver.engine(output, resume=True)
@@ -169,10 +175,11 @@ def test_without_the_gate_the_harm_would_be_kept(evolved, tmp_path, monkeypatch)
     assert model_hash(output) != before
 
 
-def test_a_rate_thirty_times_too_high_is_not_promoted(output):
+def test_a_rate_thirty_times_too_high_is_not_promoted(evolved, tmp_path):
+    output = shutil.copytree(evolved, tmp_path / "out")
     before = model_hash(output)
-    stats = driver.engine(output, cycles=1, lr=0.3).evolve()
-    assert stats["failed_evolutions"] == 1
+    stats = driver.engine(output, cycles=1, lr=30 * driver.CONFIG.lr).evolve()
+    assert not stats["history"][-1]["promoted"]
     assert model_hash(output) == before
 
 
@@ -220,10 +227,6 @@ def test_a_disaster_counts_as_failed_and_changes_nothing(output, monkeypatch, di
 
 def test_an_interrupted_cycle_does_not_count(output, monkeypatch):
     before = model_hash(output)
-
-    def interrupt(self):
-        raise Interrupted("train.interrupted", step=1, path="x")
-
     monkeypatch.setattr(LocalModelTrainer, "train", interrupt)
     with pytest.raises(Interrupted):
         driver.engine(output).evolve()
@@ -231,14 +234,17 @@ def test_an_interrupted_cycle_does_not_count(output, monkeypatch):
     assert model_hash(output) == before
 
 
-def test_a_model_trained_anew_in_between_is_not_overwritten(output, monkeypatch):
+def test_a_model_trained_anew_in_between_is_not_overwritten(output, training_only, monkeypatch):
     """The challenger of another champion is thrown away, not promoted over the new model."""
-    run(output, "--kill", f"{EVOLUTION}/cycle_0001/verdict.json", killed=True)
+    conclude = SelfEvolutionEngine._conclude
+    monkeypatch.setattr(gate, "judge", lambda *_: gate.Verdict(True, "gate.better"))
+    monkeypatch.setattr(SelfEvolutionEngine, "_conclude", interrupt)
+    with pytest.raises(Interrupted):
+        driver.engine(output).evolve()
     model, provenance = load_model(output / MODEL_PATH)
-    from h2q.model_file import save_model
-
     save_model(output / MODEL_PATH, model, {**provenance, "note": "trained anew"})
-    monkeypatch.setattr(LocalModelTrainer, "train", lambda self: self.model.eval())
+    monkeypatch.setattr(gate, "judge", lambda *_: gate.Verdict(False, "gate.not_better"))
+    monkeypatch.setattr(SelfEvolutionEngine, "_conclude", conclude)
     stats = driver.engine(output, resume=True).evolve()
     assert not stats["history"][0]["promoted"]
     assert load_model(output / MODEL_PATH)[1]["note"] == "trained anew"
