@@ -69,7 +69,7 @@ def recorded_losses(trainer):
     """Trains, and returns the loss of each step."""
     step, losses = trainer.train_step, []
 
-    def record(inputs, targets, step):
+    def record(inputs, targets):
         losses.append(step(inputs, targets))
         return losses[-1]
 
