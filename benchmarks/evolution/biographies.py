@@ -6,9 +6,9 @@
 Half of the people are never asked about in training. Every arm starts from the same base model and
 trains on the same number of bytes, with the same recipe and share of replay: P0 on raw biographies
 in one wording a fact; P1 on those and questions; P2 on everybody restated in all wordings, with
-questions, in one run without a gate; E is the engine. What E measures is charged to it: its bytes
-are fewer by a third of those it reads in forward passes. Exact match of greedy answers is in
-wordings that no arm trains on. Each arm's result is written to OUT when it is done and not made
+questions, in one run without a gate; E is the engine. What E measures is charged to it: it trains
+on ``MEASURED_SHARE`` fewer bytes. Exact match of greedy answers is in wordings that no arm trains
+on. Each arm's result is written to OUT when it is done and not made
 again: a run that was broken off goes on with the same command (E within its cycle).
 """
 
@@ -51,7 +51,7 @@ MODELS = {
         embed_dim=128, n_heads=4, n_layers=4, context_length=256, feedforward_dim=768, dropout=0.0
     ),
 }
-MEASURED_SHARE = 0.05  # of E's bytes: what its forward passes cost, from the runs that were made
+MEASURED_SHARE = 0.05  # of E's bytes: a flat charge for its forward passes, not metered
 
 
 def raw_texts(knowledge, size_bytes: float, config, seed: int, with_questions: bool) -> list[str]:
