@@ -13,6 +13,7 @@ TREE = {
     "CorpusError": ("UnusableInput", 2),
     "ModelFileError": ("UnusableInput", 2),
     "KnowledgeError": ("UnusableInput", 2),
+    "PromptsError": ("UnusableInput", 2),
     "DirectoryInUse": ("H2QError", 1),
     "SaveFailed": ("H2QError", 1),
     "TrainingDiverged": ("H2QError", 1),

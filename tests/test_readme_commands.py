@@ -63,6 +63,8 @@ def place(tmp_path_factory):
             for number in range(12)
         )
     )
+    (directory / "prompts.txt").write_text("人工智能是\nthe cat\n", encoding="utf-8")
+    (directory / "app.log").write_text(make_text(400), encoding="utf-8")
     [settings] = re.findall(r"```toml\n(.*?)```", read("README.md"), re.S)
     (directory / "h2q.toml").write_text(settings, encoding="utf-8")
     return directory
