@@ -80,7 +80,8 @@ def do_round(directory: Path, seed: int, output: Path) -> dict:
     newest = list(checkpoint.CheckpointDirectory(output / CHECKPOINT_DIR).steps().values())[-1]
     tensors, metadata = checkpoint.load(newest)
     position = metadata["position"]
-    for entry in [position, *position["log"]]:
+    entries = [position, *position["log"]]
+    for entry in [*entries, *(point for entry in entries for point in entry["curve"])]:
         for clock in ("seconds", "epoch_seconds", "tokens_per_second"):
             entry.pop(clock, None)
     history = json.loads((output / EVOLUTION_STATS).read_text(encoding="utf-8"))
@@ -244,10 +245,12 @@ def main() -> None:
     if arguments.worker is not None:
         work(arguments.worker)
         return
+    if arguments.directory is not None:
+        arguments.directory.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=arguments.directory) as directory:
         rounds = soak(arguments.minutes, arguments.seed, Path(directory), arguments.json)
     print_figures(rounds)
-    if not all(entry["training_exact"] for entry in rounds):
+    if not all(entry["training_exact"] and entry["evolution_exact"] for entry in rounds):
         sys.exit(1)
 
 

@@ -463,13 +463,16 @@ class Cycle:
             )
         self.console.say("evolve.quality", **asdict(written))
         if entry["facts"]:
-            self.console.say("evolve.matches", **{k: _or_nan(v) for k, v in entry.items()})
+            self.console.say("evolve.matches", **entry)
         verdict = message("evolve.promoted" if judged.promoted else "evolve.rejected")
         measure = message(_MEASURES[entry["primary"]])
-        numbers = gate.interval_line(primary)
-        reason = message(judged.reason)
+        known = math.isfinite(primary.high)
         self.console.say(
-            "evolve.verdict", verdict=verdict, measure=measure, reason=reason, **numbers
+            "evolve.verdict" if known else "evolve.verdict_few",
+            verdict=verdict,
+            measure=measure,
+            reason=message(judged.reason),
+            **gate.interval_line(primary),
         )
 
 
@@ -489,7 +492,3 @@ def _plain(difference: gate.Difference) -> dict:
 
 def _share(correct: np.ndarray) -> float | None:
     return float(correct.mean()) if len(correct) else None
-
-
-def _or_nan(value):
-    return math.nan if value is None else value

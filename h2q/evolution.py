@@ -7,7 +7,6 @@ happens leaves the champion's file as it was. Each phase leaves its result on di
 random is a function of seed and cycle, so that a killed evolution ends like one that was not.
 """
 
-import math
 import shutil
 import time
 from dataclasses import asdict, replace
@@ -272,10 +271,10 @@ class SelfEvolutionEngine:
                 cycle=entry["cycle"],
                 mark="✅" if entry["promoted"] else "❌",
                 facts=entry.get("facts", 0),
-                before=_or_nan(entry.get("vault_match_before")),
-                after=_or_nan(entry.get("vault_match_after")),
-                retained=_or_nan(entry.get("retained_match_after")),
-                prose=_or_nan(entry.get("prose_difference", {}).get("mean")),
+                before=_shown(entry.get("vault_match_before"), ".1%"),
+                after=_shown(entry.get("vault_match_after"), ".1%"),
+                retained=_shown(entry.get("retained_match_after"), ".1%"),
+                prose=_shown(entry.get("prose_difference", {}).get("mean"), "+.4f"),
                 improvement=entry["improvement"],
             )
 
@@ -305,8 +304,9 @@ class SelfEvolutionEngine:
         return max(2 * self.context_length, int(pace * seconds))
 
 
-def _or_nan(value):
-    return math.nan if value is None else value
+def _shown(value: float | None, form: str) -> str:
+    """A figure of the table; a dash where it was not measured."""
+    return "–" if value is None else format(value, form)
 
 
 def _without_time(lesson: dict) -> dict:

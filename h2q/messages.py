@@ -615,6 +615,11 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "⚖️ {verdict}: {measure} better by {improvement:.4f} ({confidence:.1%} interval {low:.4f} to "
         "{high:.4f}), {reason}",
     ),
+    "evolve.verdict_few": (
+        "⚖️ {verdict}：{measure}改进 {improvement:.4f}（可比的太少，给不出区间），{reason}",
+        "⚖️ {verdict}: {measure} better by {improvement:.4f} (too little to compare for an interval), "
+        "{reason}",
+    ),
     "evolve.failed": (
         "❌ 本周期失败，原模型保持不变：{reason}",
         "❌ This cycle failed, the model is as it was: {reason}",
@@ -646,10 +651,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "held-out text | improvement",
     ),
     "evolve.row": (
-        "   {cycle:4d} | {mark} | {facts:4d} | {before:6.1%} → {after:6.1%} | {retained:6.1%} | "
-        "{prose:+.4f} | {improvement:.4f}",
-        "   {cycle:4d} | {mark} | {facts:4d} | {before:6.1%} → {after:6.1%} | {retained:6.1%} | "
-        "{prose:+.4f} | {improvement:.4f}",
+        "   {cycle:4d} | {mark} | {facts:4d} | {before:>6} → {after:>6} | {retained:>6} | {prose:>7} | "
+        "{improvement:.4f}",
+        "   {cycle:4d} | {mark} | {facts:4d} | {before:>6} → {after:>6} | {retained:>6} | {prose:>7} | "
+        "{improvement:.4f}",
     ),
     "evolve.stats": (
         "\n🧬 进化统计:\n  🔬 总进化次数: {total_evolutions}\n  ✅ 成功进化: {successful_evolutions}\n"

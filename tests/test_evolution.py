@@ -1,6 +1,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -14,6 +15,7 @@ import evolution_driver as driver
 from conftest import REPOSITORY
 from h2q import cycle, gate
 from h2q.config import CHECKPOINT_DIR, EVOLUTION_STATS, MODEL_PATH
+from h2q.console import Console
 from h2q.corpus import open_corpus
 from h2q.errors import Interrupted, ModelFileError, SaveFailed, SettingError, UnusableInput
 from h2q.evaluation import evaluate
@@ -284,14 +286,20 @@ def test_planned_minutes_decide_how_much_a_cycle_trains_on(output, training_only
 
 
 @pytest.mark.parametrize("facts", [1, 0])
-def test_one_fact_and_none(output, facts):
-    """One fact can be taught but nothing proves it; without any the text itself is taught."""
+def test_one_fact_and_none(output, facts, capsys):
+    """One fact can be taught but nothing proves it, which is said without an infinite bound;
+    without any the text itself is taught."""
     path = output / "kb" / "f.jsonl"
     path.write_text("\n".join(path.read_text().splitlines()[:facts]))
     before = model_hash(output)
     if facts:
-        stats = driver.engine(output, cycles=1, cycle_bytes=4096).evolve()
+        engine = driver.engine(output, cycles=1, cycle_bytes=4096)
+        engine.console = Console()
+        stats = engine.evolve()
         assert model_hash(output) == before
+        said = capsys.readouterr().out
+        assert "给不出区间" in said
+        assert not {"inf", "nan%"} & set(re.split(r"[\s（）|]+", said))
     else:
         config = replace(driver.CONFIG, cycles=1, cycle_bytes=20_000)
         text = driver.open_text(output)
