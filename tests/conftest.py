@@ -2,6 +2,7 @@
 
 import os
 import random
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,9 @@ from pathlib import Path
 # Before torch is imported: the same number of threads here and in every subprocess.
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ.pop("H2Q_LANG", None)
+# Under nohup it would be ignored here, and so by the programs under test.
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 import pytest
 
