@@ -81,7 +81,8 @@ def do_round(directory: Path, seed: int, output: Path) -> dict:
     tensors, metadata = checkpoint.load(newest)
     position = metadata["position"]
     entries = [position, *position["log"]]
-    for entry in [*entries, *(point for entry in entries for point in entry["curve"])]:
+    points = [point for entry in entries for point in entry["curve"]]
+    for entry in [*entries, *points]:
         for clock in ("seconds", "epoch_seconds", "tokens_per_second"):
             entry.pop(clock, None)
     history = json.loads((output / EVOLUTION_STATS).read_text(encoding="utf-8"))
