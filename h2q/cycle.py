@@ -317,7 +317,7 @@ class Cycle:
     def judge(self, plan: dict) -> dict:
         """Measures the challenger's file on gate and vault; returns the entry of the history and
         what is to be remembered if it is promoted."""
-        made = read_json(self.directory / "challenger.json")
+        made = read_json(self.directory / CHALLENGER_RECORD)
         challenger, _ = load_model(self.directory / CHALLENGER)
         challenger.to(self.device)
         if (
@@ -338,6 +338,7 @@ class Cycle:
         measured = self._measure_facts(challenger, facts, level) if facts else {}
         primary = measured.pop("primary", None)
         vault_gain = measured.pop("vault_gain", None)
+        right = measured.pop("right", [])
         if primary is None:
             primary = _prose_difference(after_prose, before_prose.sums, level)
             vault = [
@@ -386,7 +387,6 @@ class Cycle:
         }
         self._show_verdict(entry, judged, primary, plan.get("examples", []), examples, written)
         learnt = self._score(challenger, facts, "dev").correct if facts else []
-        right = self._score(challenger, facts, "gate").correct if facts else []
         return {
             "entry": entry,
             # What dev shows as not learnt is taken on again.
@@ -410,6 +410,7 @@ class Cycle:
         asked = np.array([is_asked(f, self.config.unasked_share, self.seed) for f in facts])
         return {
             "primary": primary,
+            "right": after.correct,
             "vault_gain": vault_after.exact_match - vault_before.exact_match,
             "fact_bits_before": before.bits_per_byte,
             "fact_bits_after": after.bits_per_byte,
