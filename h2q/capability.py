@@ -135,11 +135,9 @@ def continue_prompts(
     max_bytes: int,
     *,
     stop: int | None = ord("\n"),
-    temperature: float = 0.0,
-    seed: int = 0,
 ) -> list[bytes]:
-    """What the model writes after each prompt, many at a time: up to ``stop``, which is left out,
-    the end of a document, or ``max_bytes``. Greedy at ``temperature`` 0.
+    """What the model writes after each prompt, greedily and many at a time: up to ``stop``, which
+    is left out, the end of a document, or ``max_bytes``.
 
     Nothing keeps it within UTF-8: validity is one of the things that are measured. Prompts and
     what follows must fit into the context together.
@@ -149,7 +147,6 @@ def continue_prompts(
     by_length: dict[int, list[int]] = {}
     for index, prompt in enumerate(prompts):
         by_length.setdefault(len(prompt), []).append(index)
-    generator = torch.Generator().manual_seed(seed)
     was_training = model.training
     model.eval()
     for length, indices in sorted(by_length.items()):
@@ -164,11 +161,7 @@ def continue_prompts(
             for _ in range(max_bytes):
                 logits = model(tokens, cache)[:, -1].float().cpu()
                 logits[:, PAD] = -torch.inf
-                if temperature:
-                    shares = torch.softmax(logits / temperature, dim=-1)
-                    picked = torch.multinomial(shares, 1, generator=generator).squeeze(1)
-                else:
-                    picked = logits.argmax(dim=-1)
+                picked = logits.argmax(dim=-1)
                 for row in list(open_rows):
                     byte = int(picked[row])
                     if byte in (stop, END_OF_DOCUMENT):
