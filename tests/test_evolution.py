@@ -20,6 +20,7 @@ from h2q.corpus import open_corpus
 from h2q.errors import Interrupted, ModelFileError, SaveFailed, SettingError, UnusableInput
 from h2q.evaluation import evaluate
 from h2q.evolution import SelfEvolutionEngine, read_stats
+from h2q.examination import Examiner
 from h2q.files import write_json
 from h2q.lineage import rejections_in_a_row
 from h2q.model_file import load_model, save_model
@@ -187,16 +188,15 @@ def test_a_rate_thirty_times_too_high_is_not_promoted(evolved, tmp_path):
 
 def test_a_leak_would_be_noticed(output, training_only, monkeypatch):
     """A challenger that answers what nobody can know is not promoted."""
-    monkeypatch.setattr(cycle.Cycle, "_chance", lambda *_: 0.01)
-    real = cycle.Cycle._score
+    monkeypatch.setattr(Examiner, "chance", lambda *_: 0.01)
+    real = Examiner.facts
 
     def knows_all(self, model, facts, split):
         scores = real(self, model, facts, split)
-        if model is not self.champion:
-            scores.correct[:] = True
+        scores.correct[:] = True
         return scores
 
-    monkeypatch.setattr(cycle.Cycle, "_score", knows_all)
+    monkeypatch.setattr(Examiner, "facts", knows_all)
     monkeypatch.setattr(cycle, "_SAME_LOSS", 1e9)
     stats = driver.engine(output, cycles=1).evolve()
     assert stats["history"][0]["reason"] == "gate.canary"

@@ -7,9 +7,9 @@ Half of the people are never asked about in training. Every arm starts from the 
 trains on the same number of bytes, with the same recipe and share of replay: P0 on raw biographies
 in one wording a fact; P1 on those and questions; P2 on everybody restated in all wordings, with
 questions, in one run without a gate; E is the engine. What E measures is charged to it: it trains
-on ``MEASURED_SHARE`` fewer bytes. Exact match of greedy answers is in wordings that no arm trains
-on. Each arm's result is written to OUT when it is done and not made
-again: a run that was broken off goes on with the same command (E within its cycle).
+on ``MEASURED_SHARE`` fewer bytes, and what it really measured is metered. Exact match of greedy
+answers is in wordings that no arm trains on. Each arm's result is written to OUT when it is done
+and not made again: a run that was broken off goes on with the same command (E within its cycle).
 """
 
 import argparse
@@ -19,39 +19,30 @@ import shutil
 import time
 from pathlib import Path
 
-from people import (
+from arms import (
+    MODELS,
     base_model,
     champion_of,
-    engine_for,
+    copy_base,
+    metered,
     note,
     one_thread,
-    open_people,
     replay,
-    train_arm,
-    write_people,
+    train_on,
 )
+from people import open_people, write_people
 
 from h2q.capability import score
-from h2q.config import EvolutionConfig, ModelConfig
+from h2q.config import EvolutionConfig
 from h2q.console import Console
+from h2q.evolution import SelfEvolutionEngine
 from h2q.files import read_json, write_json
 from h2q.knowledge import create_sample_text
 from h2q.lessons import write_about
 from h2q.splits import ask, is_asked
 from h2q.wordings import TRAIN, fill, questions, statements
 
-MODELS = {
-    "short": ModelConfig(
-        embed_dim=64, n_heads=2, n_layers=2, context_length=128, feedforward_dim=128, dropout=0.0
-    ),
-    "small": ModelConfig(
-        embed_dim=96, n_heads=3, n_layers=3, context_length=256, feedforward_dim=384, dropout=0.0
-    ),
-    "prototype": ModelConfig(
-        embed_dim=128, n_heads=4, n_layers=4, context_length=256, feedforward_dim=768, dropout=0.0
-    ),
-}
-MEASURED_SHARE = 0.05  # of E's bytes: a flat charge for its forward passes, not metered
+MEASURED_SHARE = 0.05  # of E's bytes, charged for its forward passes
 
 
 def raw_texts(knowledge, size_bytes: float, config, seed: int, with_questions: bool) -> list[str]:
@@ -106,11 +97,8 @@ def run_arm(arm: str, directory: Path, base: Path, knowledge, setup: dict, seed:
     """Trains and measures one arm below ``directory``."""
     began = time.monotonic()
     corpus, training, config, size = (setup[n] for n in ("corpus", "training", "config", "bytes"))
-    model_path = directory / "h2q_project" / "h2q_trained_model.pt"
-    if not model_path.exists():
-        model_path.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(base / "h2q_project" / "h2q_trained_model.pt", model_path)
-    engine = engine_for(
+    copy_base(base, directory)
+    engine = SelfEvolutionEngine(
         directory,
         corpus,
         knowledge,
@@ -121,13 +109,15 @@ def run_arm(arm: str, directory: Path, base: Path, knowledge, setup: dict, seed:
     )
     result = {}
     if arm == "E":
-        stats = engine.evolve()
+        with metered() as counted:
+            stats = engine.evolve()
         model = champion_of(directory)
         result["cycles"] = [
             {k: e.get(k) for k in ("promoted", "facts", "exposures", "match_after", "reason")}
             for e in stats["history"]
         ]
         result["trained_bytes"] = sum(e.get("trained_bytes", 0) for e in stats["history"])
+        result["measured_bytes"] = counted["bytes"]  # of this session, where it was broken off
     else:
         kept = size * (1 - config.replay_fraction)
         if arm == "P2":
@@ -137,7 +127,15 @@ def run_arm(arm: str, directory: Path, base: Path, knowledge, setup: dict, seed:
         texts += replay(corpus, size - kept, seed)
         result["trained_bytes"] = sum(len(text.encode()) + 2 for text in texts)
         shutil.rmtree(directory / "training_checkpoints", ignore_errors=True)
-        model = train_arm(engine, champion_of(base), texts, directory, seed)
+        model = train_on(
+            champion_of(base),
+            texts,
+            directory,
+            engine.splits.prose["dev"],
+            training,
+            config.lr,
+            seed,
+        )
     measured = measure(model, knowledge, engine.splits, config, seed)
     return {"arm": arm, "seed": seed, **measured, **result, "seconds": time.monotonic() - began}
 

@@ -1,0 +1,121 @@
+"""What the experiments on evolution share: models, a base, plain arms, a meter.
+
+Nothing here is the engine: an arm trains a copy of the base with the engine's own recipe on text
+that is written beforehand, so that what differs between arms is the text and the choice alone.
+"""
+
+import contextlib
+import random
+import shutil
+import sys
+from pathlib import Path
+
+import torch
+from torch.nn.modules.module import register_module_forward_pre_hook
+
+from h2q.challenger import Recipe, challenger_config
+from h2q.config import ModelConfig, TrainingConfig
+from h2q.corpus import ByteStream, Corpus, open_corpus
+from h2q.files import write_bytes
+from h2q.lessons import own_text
+from h2q.model import Transformer
+from h2q.model_file import load_model
+from h2q.trainer import LocalModelTrainer
+
+MODELS = {
+    "short": ModelConfig(
+        embed_dim=64, n_heads=2, n_layers=2, context_length=128, feedforward_dim=128, dropout=0.0
+    ),
+    "small": ModelConfig(
+        embed_dim=96, n_heads=3, n_layers=3, context_length=256, feedforward_dim=384, dropout=0.0
+    ),
+    "prototype": ModelConfig(
+        embed_dim=128, n_heads=4, n_layers=4, context_length=256, feedforward_dim=768, dropout=0.0
+    ),
+}
+MODEL_PATH = Path("h2q_project") / "h2q_trained_model.pt"
+FORWARD_COST = 1 / 3  # of a byte that is only predicted, against one that is trained on
+
+
+def base_model(
+    directory: Path, text: Path, model: ModelConfig, epochs: int, seed: int, batch_size: int
+) -> tuple[Corpus, TrainingConfig]:
+    """Trains the base below ``directory`` unless it is there; returns its text and settings."""
+    corpus = open_corpus(text, directory / "cache", context_length=model.context_length)
+    config = TrainingConfig(
+        epochs=epochs,
+        lr=5e-3,
+        muon_lr=3e-3,
+        optimizer="muon",
+        adam_beta2=0.95,
+        batch_size=batch_size,
+        seed=seed,
+        schedule="linear",
+        warmup_steps=20,
+        decay_fraction=0.7,
+    )
+    if not (directory / MODEL_PATH).exists():
+        LocalModelTrainer(corpus, directory, model, config).train()
+    return corpus, config
+
+
+def train_on(
+    champion: Transformer,
+    texts: list[str],
+    directory: Path,
+    dev: ByteStream,
+    base: TrainingConfig,
+    lr: float,
+    seed: int,
+) -> Transformer:
+    """``champion`` after training once on ``texts``, shuffled, below ``directory``, with the
+    recipe of a challenger: its last weights, whose loss on ``dev`` is only shown."""
+    random.Random(f"arm {seed}").shuffle(texts)
+    write_bytes(directory / "text" / "arm.txt", "\n\n".join(texts).encode() + b"\n")
+    context_length = champion.config.context_length
+    corpus = open_corpus(
+        directory / "text", directory / "cache", context_length=context_length, heldout=dev
+    )
+    recipe = Recipe(base, lr, seed, "cpu", torch.float32)
+    config = challenger_config(recipe, len(corpus.train), context_length)
+    return LocalModelTrainer(corpus, directory, champion.config, config, initial=champion).train()
+
+
+def replay(corpus: Corpus, size_bytes: float, seed: int) -> list[str]:
+    return own_text(corpus.train, size_bytes, random.Random(f"replay {seed}"))
+
+
+def copy_base(base: Path, directory: Path) -> None:
+    """Gives an arm its own copy of the base model, where it has none yet."""
+    path = directory / MODEL_PATH
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(base / MODEL_PATH, path)
+
+
+def champion_of(directory: Path) -> Transformer:
+    return load_model(directory / MODEL_PATH)[0]
+
+
+@contextlib.contextmanager
+def metered():
+    """Yields a dictionary whose ``bytes`` counts what models predict without learning from it."""
+    counted = {"bytes": 0}
+
+    def count(module, inputs):
+        if isinstance(module, Transformer) and torch.is_inference_mode_enabled():
+            counted["bytes"] += inputs[0].numel()
+
+    handle = register_module_forward_pre_hook(count)
+    try:
+        yield counted
+    finally:
+        handle.remove()
+
+
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def note(*what) -> None:
+    print(*what, file=sys.stderr, flush=True)
