@@ -12,7 +12,15 @@ import sys
 import pytest
 import torch
 
-from conftest import REPOSITORY, chat, corpus_file, make_text, small_settings, train
+from conftest import (
+    REPOSITORY,
+    chat,
+    corpus_file,
+    make_text,
+    run_script,
+    small_settings,
+    train,
+)
 from h2q.config import MODEL_PATH, ModelConfig
 from h2q.model import Transformer
 from h2q.model_file import save_model
@@ -38,8 +46,9 @@ def workplace(tmp_path_factory):
     text = directory / "data" / "training_data" / "mine.txt"
     text.write_bytes(make_text(16_000).encode("utf-8").ljust(16_000))
     (directory / "eval.txt").write_text(make_text(3000, 1), encoding="utf-8")
-    result = train(
-        *("--mode", "train", "--epochs", 2, "--eval_dir", "eval.txt", "--lr", "1e-4"),
+    result = run_script(
+        *("local_training_system.py", "--mode", "train", "--epochs", 2, "--eval_dir", "eval.txt"),
+        *("--lr", "1e-4"),
         *("--preset", "tiny"),
         cwd=directory,
     )
@@ -89,7 +98,8 @@ def without_speed(output):
 
 def test_demo_continues_four_prompts_and_shows_statistics(workplace):
     directory, _ = workplace
-    result = chat("--mode", "demo", "--max_length", 30, cwd=directory)
+    options = ("--mode", "demo", "--max_length", 30)
+    result = run_script("local_inference_demo.py", *options, cwd=directory)
     assert result.returncode == 0, result.stderr
     places = [
         result.stdout.index(f"💬 {p}\n{p}")
@@ -327,14 +337,14 @@ def test_resume_starts_anew_where_there_is_nothing(workplace, tmp_path):
     assert "从头开始" in result.stdout
 
 
-@pytest.mark.parametrize("script", [train, chat])
+@pytest.mark.parametrize("script", ["local_training_system.py", "local_inference_demo.py"])
 def test_help_names_every_flag(script, tmp_path):
-    result = script("--help", cwd=tmp_path)
+    result = run_script(script, "--help", cwd=tmp_path)
     assert result.returncode == 0
     wanted = {
-        train: "mode epochs data_dir output_dir resume preset lr batch_size seed device dtype "
-        "eval_dir encoding cycles",
-        chat: "mode model prompt temperature max_length seed",
+        "local_training_system.py": "mode epochs data_dir output_dir resume preset lr batch_size "
+        "seed device dtype eval_dir encoding cycles",
+        "local_inference_demo.py": "mode model prompt temperature max_length seed",
     }
     assert all(f"--{flag}" in result.stdout for flag in wanted[script].split())
 
@@ -476,9 +486,7 @@ def test_output_that_nobody_reads_does_not_stop_training(tmp_path):
         result = train(
             *("--preset", "tiny", "--epochs", 1, "--data_dir", "t.txt"),
             cwd=tmp_path,
-            capture_output=False,
             stdout=full,
-            stderr=subprocess.PIPE,
         )
     assert result.returncode == 0, result.stderr
     assert (tmp_path / MODEL_PATH).exists()
@@ -496,7 +504,8 @@ def test_second_process_in_the_same_directory_is_refused(tmp_path):
 def test_a_missing_dependency_is_one_line(tmp_path):
     (tmp_path / "torch.py").write_text("raise ModuleNotFoundError('none', name='torch')")
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
-    fails(chat(cwd=tmp_path, env=environment), "torch", "pip install", code=1)
+    result = run_script("local_inference_demo.py", cwd=tmp_path, env=environment)
+    fails(result, "torch", "pip install", code=1)
 
 
 def test_what_the_system_refuses_is_one_line(workplace):
