@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from conftest import REPOSITORY, make_text, run_file, run_script, train
+from conftest import REPOSITORY, make_text, run_file, small_settings, train
 from h2q import checkpoint
 from h2q.config import CHECKPOINT_DIR, MODEL_PATH, TRAINING_LOG
 
@@ -88,12 +88,12 @@ def test_killed_again_and_again_with_saves_within_epochs(
 
 
 def test_command_line_killed_and_resumed(tmp_path):
-    """The same through the command, killed from outside when its first line of loss is seen; in
-    processes of their own, and like one that was forked."""
+    """The same through the command, killed from outside when its first line of loss is seen: a
+    process of its own, compared with one that was forked."""
     text = tmp_path / "text.txt"
-    text.write_text(make_text(24_000), encoding="utf-8")
+    text.write_text(make_text(60_000), encoding="utf-8")  # a second or so for the kill to come in
     outputs = [tmp_path / "straight", tmp_path / "killed"]
-    common = ["--preset", "tiny", "--epochs", 2, "--data_dir", text]
+    common = [*small_settings(tmp_path), "--epochs", 2, "--data_dir", text]
     assert train(*common, "--output_dir", outputs[0], cwd=tmp_path).returncode == 0
 
     command = [sys.executable, str(REPOSITORY / "local_training_system.py"), *map(str, common)]
@@ -109,7 +109,7 @@ def test_command_line_killed_and_resumed(tmp_path):
             if epochs == 2 and re.match(r"  批次", line):
                 process.kill()
                 break
-    resumed = run_script(command[1], *common, "--output_dir", outputs[1], "--resume", cwd=tmp_path)
+    resumed = train(*common, "--output_dir", outputs[1], "--resume", cwd=tmp_path)
     assert resumed.returncode == 0
     assert "从第 2 轮第 0 批继续" in resumed.stdout
     assert_same(*outputs)
