@@ -17,6 +17,7 @@ if hasattr(signal, "SIGHUP"):
 import pytest
 
 from h2q.config import ModelConfig
+from tests.forks import fork_server
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 CORPORA = REPOSITORY.parent / "shared" / "corpora"
@@ -70,16 +71,21 @@ def corpus_file(name: str) -> Path:
     return path
 
 
-def run_script(name: str, *arguments, cwd: Path, **options) -> subprocess.CompletedProcess:
+def run_script(name: str | Path, *arguments, cwd: Path, **options) -> subprocess.CompletedProcess:
     """Runs one of the two scripts as a person would, in ``cwd``; output is captured as text.
 
     Without matplotlib, unless an environment is given: a report takes seconds.
     """
     command = [sys.executable, str(REPOSITORY / name), *map(str, arguments)]
-    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "tests" / "plain_install")}
-    options = {"capture_output": True, "encoding": "utf-8", "timeout": 300, **options}
-    options.setdefault("env", environment)
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    options = {**streams, "encoding": "utf-8", "timeout": 300, **options}
+    options.setdefault("env", plain_environment())
     return subprocess.run(command, cwd=cwd, check=False, **options)
+
+
+def plain_environment() -> dict[str, str]:
+    """That of an installation without extras."""
+    return {**os.environ, "PYTHONPATH": str(REPOSITORY / "tests" / "plain_install")}
 
 
 def run_python(code: str) -> subprocess.CompletedProcess:
@@ -91,12 +97,21 @@ def run_python(code: str) -> subprocess.CompletedProcess:
     return run
 
 
+def run_file(file: Path, *arguments, cwd: Path, **options) -> subprocess.CompletedProcess:
+    """``run_script`` for any file, and without the seconds in which PyTorch is loaded where that
+    can be had: ``forks`` says how, and what it cannot show."""
+    if sys.platform != "linux":
+        return run_script(file, *arguments, cwd=cwd, **options)
+    options.setdefault("env", plain_environment())
+    return fork_server().run(file, *arguments, cwd=cwd, **options)
+
+
 def train(*arguments, cwd: Path, **options) -> subprocess.CompletedProcess:
-    return run_script("local_training_system.py", *arguments, cwd=cwd, **options)
+    return run_file(REPOSITORY / "local_training_system.py", *arguments, cwd=cwd, **options)
 
 
 def chat(*arguments, cwd: Path, **options) -> subprocess.CompletedProcess:
-    return run_script("local_inference_demo.py", *arguments, cwd=cwd, **options)
+    return run_file(REPOSITORY / "local_inference_demo.py", *arguments, cwd=cwd, **options)
 
 
 def small_settings(directory: Path) -> list[str]:

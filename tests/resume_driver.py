@@ -13,7 +13,8 @@ import signal
 from dataclasses import replace
 from pathlib import Path
 
-from h2q.config import PRESETS, ModelConfig
+from h2q import trainer as module
+from h2q.config import PRESETS, ModelConfig, SamplingConfig
 from h2q.console import Console
 from h2q.corpus import open_corpus
 from h2q.hardware import choose_dtype
@@ -38,6 +39,7 @@ training_config = replace(
     lr=1e-3,
     save_interval_seconds=0.0 if arguments.save_every_step else 1e9,
 )
+module._SAMPLE = SamplingConfig(max_length=8)  # one is shown at each save; a whole one takes longer
 trainer = LocalModelTrainer(
     open_corpus(arguments.text, arguments.output / "cache", context_length=64),
     arguments.output,

@@ -12,7 +12,15 @@ import sys
 import pytest
 import torch
 
-from conftest import REPOSITORY, chat, corpus_file, make_text, small_settings, train
+from conftest import (
+    REPOSITORY,
+    chat,
+    corpus_file,
+    make_text,
+    run_script,
+    small_settings,
+    train,
+)
 from h2q.config import MODEL_PATH, ModelConfig
 from h2q.model import Transformer
 from h2q.model_file import save_model
@@ -38,9 +46,10 @@ def workplace(tmp_path_factory):
     text = directory / "data" / "training_data" / "mine.txt"
     text.write_bytes(make_text(16_000).encode("utf-8").ljust(16_000))
     (directory / "eval.txt").write_text(make_text(3000, 1), encoding="utf-8")
-    result = train(
-        *("--mode", "train", "--epochs", 2, "--eval_dir", "eval.txt", "--lr", "1e-4"),
-        *("--preset", "tiny"),
+    result = run_script(
+        *("local_training_system.py", "--mode", "train", "--epochs", 2, "--eval_dir", "eval.txt"),
+        *("--lr", "1e-4", "--batch_size", 16),
+        *small_settings(tmp_path_factory.mktemp("settings")),
         cwd=directory,
     )
     return directory, result
@@ -89,7 +98,8 @@ def without_speed(output):
 
 def test_demo_continues_four_prompts_and_shows_statistics(workplace):
     directory, _ = workplace
-    result = chat("--mode", "demo", "--max_length", 30, cwd=directory)
+    options = ("--mode", "demo", "--max_length", 30)
+    result = run_script("local_inference_demo.py", *options, cwd=directory)
     assert result.returncode == 0, result.stderr
     places = [
         result.stdout.index(f"💬 {p}\n{p}")
@@ -163,11 +173,12 @@ def test_a_planned_time_is_kept(tmp_path):
     """``--max_minutes`` on a real clock: the rate has decayed at the end."""
     (tmp_path / "text.txt").write_text(make_text(60_000), encoding="utf-8")
     result = train(
-        *("--max_minutes", 0.2, "--preset", "fast", "--batch_size", 1, "--data_dir", "text.txt"),
+        *("--max_minutes", 0.05, "--preset", "fast", "--data_dir", "text.txt"),
+        *small_settings(tmp_path),
         cwd=tmp_path,
     )
     assert result.returncode == 0, result.stderr
-    assert "训练 0.2 分钟" in result.stdout
+    assert "训练 0.05 分钟" in result.stdout
     log = json.loads((tmp_path / "training_log.json").read_text(encoding="utf-8"))
     assert log[-1]["learning_rate"] == 0.0
 
@@ -177,7 +188,7 @@ def test_evolve_shows_and_saves_the_statistics(workplace, tmp_path):
     directory, _ = workplace
     result = train(
         *("--mode", "evolve", "--cycles", 1, "--lr", "1e-3", "--eval_dir", "eval.txt"),
-        *("--max_minutes", 0.05),
+        *("--max_minutes", 0.02),
         cwd=directory,
     )
     assert result.returncode == 0, result.stderr
@@ -199,8 +210,9 @@ def test_evolve_without_a_model_trains_one_first(tmp_path):
     passages = "\n\n".join(make_text(400, seed) for seed in range(10, 16))
     (tmp_path / "kb" / "passages.txt").write_text(passages, encoding="utf-8")
     result = train(
-        *("--mode", "evolve", "--cycles", 1, "--preset", "tiny", "--epochs", 1),
-        *("--max_minutes", 0.05, "--data_dir", "t.txt", "--knowledge_dir", "kb"),
+        *("--mode", "evolve", "--cycles", 1, "--epochs", 1, "--max_minutes", 0.02),
+        *("--data_dir", "t.txt", "--knowledge_dir", "kb"),
+        *small_settings(tmp_path),
         cwd=tmp_path,
     )
     assert result.returncode == 0, result.stderr
@@ -244,7 +256,7 @@ def test_dry_run_measures_and_writes_nothing(tmp_path):
     assert "没有写入任何文件" in result.stdout
 
 
-def test_dry_run_of_a_first_run_and_of_evolution(tmp_path):
+def test_dry_run_of_a_first_run_and_of_evolution(tmp_path, tiny_model_config):
     """Where there is no text, what the sample text would cost; with a model, what evolves."""
     place = tmp_path / "empty"
     place.mkdir()
@@ -254,7 +266,7 @@ def test_dry_run_of_a_first_run_and_of_evolution(tmp_path):
     assert re.search(r"5 分钟内约 [\d,]+ 步", result.stdout)
     assert list(place.iterdir()) == []
     (tmp_path / "t.txt").write_text(make_text(3000), encoding="utf-8")
-    save_model(tmp_path / MODEL_PATH, Transformer(ModelConfig()).initialize(0), {})
+    save_model(tmp_path / MODEL_PATH, Transformer(tiny_model_config).initialize(0), {})
     before = files_below(tmp_path)
     result = train("--mode", "evolve", "--dry_run", "--data_dir", "t.txt", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
@@ -305,7 +317,8 @@ def test_gb18030_novel_is_detected(tmp_path):
     text.parent.mkdir()
     text.write_bytes(novel[:6000].encode("gb18030"))
     result = train(
-        *("--preset", "tiny", "--epochs", 1, "--data-dir", "text", "--output-dir", "my model"),
+        *("--epochs", 1, "--data-dir", "text", "--output-dir", "my model"),
+        *small_settings(tmp_path),
         cwd=tmp_path,
     )
     assert result.returncode == 0, result.stderr
@@ -319,22 +332,22 @@ def test_gb18030_novel_is_detected(tmp_path):
 def test_resume_starts_anew_where_there_is_nothing(workplace, tmp_path):
     directory, _ = workplace
     result = train(
-        *("--resume", "--preset", "tiny", "--epochs", 1, "--output-dir", tmp_path),
-        *("--data_dir", "data/training_data"),
+        *("--resume", "--epochs", 1, "--output-dir", tmp_path, "--data_dir", "data/training_data"),
+        *small_settings(tmp_path),
         cwd=directory,
     )
     assert result.returncode == 0
     assert "从头开始" in result.stdout
 
 
-@pytest.mark.parametrize("script", [train, chat])
+@pytest.mark.parametrize("script", ["local_training_system.py", "local_inference_demo.py"])
 def test_help_names_every_flag(script, tmp_path):
-    result = script("--help", cwd=tmp_path)
+    result = run_script(script, "--help", cwd=tmp_path)
     assert result.returncode == 0
     wanted = {
-        train: "mode epochs data_dir output_dir resume preset lr batch_size seed device dtype "
-        "eval_dir encoding cycles",
-        chat: "mode model prompt temperature max_length seed",
+        "local_training_system.py": "mode epochs data_dir output_dir resume preset lr batch_size "
+        "seed device dtype eval_dir encoding cycles",
+        "local_inference_demo.py": "mode model prompt temperature max_length seed",
     }
     assert all(f"--{flag}" in result.stdout for flag in wanted[script].split())
 
@@ -466,7 +479,7 @@ def test_resuming_with_another_preset_is_refused(workplace):
     directory, _ = workplace
     before = files_below(directory)
     result = train("--resume", "--preset", "readme", "--eval_dir", "eval.txt", cwd=directory)
-    fails(result, "embed_dim=128", "256", "--resume")
+    fails(result, "embed_dim=32", "256", "--resume")
     assert files_below(directory) == before
 
 
@@ -474,11 +487,10 @@ def test_output_that_nobody_reads_does_not_stop_training(tmp_path):
     (tmp_path / "t.txt").write_text(make_text(3000), encoding="utf-8")
     with open("/dev/full", "w") as full:
         result = train(
-            *("--preset", "tiny", "--epochs", 1, "--data_dir", "t.txt"),
+            *("--epochs", 1, "--data_dir", "t.txt"),
+            *small_settings(tmp_path),
             cwd=tmp_path,
-            capture_output=False,
             stdout=full,
-            stderr=subprocess.PIPE,
         )
     assert result.returncode == 0, result.stderr
     assert (tmp_path / MODEL_PATH).exists()
@@ -496,7 +508,8 @@ def test_second_process_in_the_same_directory_is_refused(tmp_path):
 def test_a_missing_dependency_is_one_line(tmp_path):
     (tmp_path / "torch.py").write_text("raise ModuleNotFoundError('none', name='torch')")
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
-    fails(chat(cwd=tmp_path, env=environment), "torch", "pip install", code=1)
+    result = run_script("local_inference_demo.py", cwd=tmp_path, env=environment)
+    fails(result, "torch", "pip install", code=1)
 
 
 def test_what_the_system_refuses_is_one_line(workplace):

@@ -1,7 +1,6 @@
 """A run killed at any step and resumed ends bit for bit like one that never was."""
 
 import json
-import os
 import re
 import signal
 import subprocess
@@ -11,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from conftest import REPOSITORY, make_text, train
+from conftest import REPOSITORY, make_text, run_file, small_settings, train
 from h2q import checkpoint
 from h2q.config import CHECKPOINT_DIR, MODEL_PATH, TRAINING_LOG
 
@@ -20,9 +19,7 @@ WALL_CLOCK = {"seconds", "tokens_per_second"}  # the only fields of the log that
 
 
 def drive(preset, text, output, *options):
-    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
-    command = [sys.executable, str(DRIVER), preset, str(text), str(output), *map(str, options)]
-    return subprocess.run(command, env=environment, capture_output=True, check=False, text=True)
+    return run_file(DRIVER, preset, text, output, *options, cwd=REPOSITORY)
 
 
 def final_state(output: Path):
@@ -91,11 +88,12 @@ def test_killed_again_and_again_with_saves_within_epochs(
 
 
 def test_command_line_killed_and_resumed(tmp_path):
-    """The same through the command, killed from outside when its first line of loss is seen."""
+    """The same through the command, killed from outside when its first line of loss is seen: a
+    process of its own, compared with one that was forked."""
     text = tmp_path / "text.txt"
-    text.write_text(make_text(24_000), encoding="utf-8")
+    text.write_text(make_text(60_000), encoding="utf-8")  # a second or so for the kill to come in
     outputs = [tmp_path / "straight", tmp_path / "killed"]
-    common = ["--preset", "tiny", "--epochs", 2, "--data_dir", text]
+    common = [*small_settings(tmp_path), "--epochs", 2, "--data_dir", text]
     assert train(*common, "--output_dir", outputs[0], cwd=tmp_path).returncode == 0
 
     command = [sys.executable, str(REPOSITORY / "local_training_system.py"), *map(str, common)]
