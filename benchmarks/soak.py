@@ -2,9 +2,9 @@
 
     python benchmarks/soak.py [--minutes 60] [--seed 0] [--directory DIR] [--json FILE]
 
-Every round is done twice, with a model of about 50 thousand parameters. One process does all
-rounds without disturbance: its memory after each round must stay what it was. Another process does
-the same round and is killed (kill -9) at random moments, up to four times, and started again with
+Every round is done twice at once, with a model of about 50 thousand parameters. One process does
+all rounds without disturbance: its memory after each round must stay what it was. Another process
+does the same round and is killed (kill -9) at random moments, up to four times, and started again with
 what it finds on disk. Weights, optimizer state and position at the end of its training, and the
 model after its evolution, must equal the undisturbed ones bit for bit. A line a round is appended
 to FILE as it goes; the last lines on stdout are the figures.
@@ -27,6 +27,7 @@ import time
 from pathlib import Path
 
 KILLS = 4  # most a round
+STARTUP_SECONDS = 3.0  # of a process
 WARM_UP_ROUNDS = 5  # in which caches fill
 SUBJECTS = ["cat", "dog", "river", "teacher", "wind", "学生", "医生", "春天", "机器", "朋友"]
 VERBS = ["sees", "finds", "follows", "remembers", "likes", "看见", "喜欢", "记得", "寻找", "跟着"]
@@ -134,6 +135,7 @@ class Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             encoding="utf-8",
+            start_new_session=True,  # a fair share of a busy machine each
         )
 
     def ask(self, seed: int, output: Path) -> None:
@@ -190,14 +192,14 @@ def soak(minutes: float, seed: int, directory: Path, report: Path | None) -> lis
     steady = Worker(directory)
     rounds = []
     end = time.monotonic() + 60 * minutes
-    startup = 15.0  # of a process, seconds; measured in the first round
+    longest = 30.0  # seconds to a kill; from the second round on, what a round takes
     while time.monotonic() < end:
         number = len(rounds)
         straight, killed = directory / f"straight_{number}", directory / f"killed_{number}"
         steady.ask(number, straight)
-        expected = steady.answer()
-        longest = startup + expected["seconds"]
         found, kills = disturbed(directory, number, killed, generator, longest)
+        expected = steady.answer()
+        longest = STARTUP_SECONDS + expected["seconds"]
         entry = {
             "round": number,
             "kills": kills,
@@ -208,7 +210,6 @@ def soak(minutes: float, seed: int, directory: Path, report: Path | None) -> lis
             "seconds": round(expected["seconds"], 2),
             "remains": remains(killed),
         }
-        startup = 3.0
         rounds.append(entry)
         print(json.dumps(entry), flush=True)
         if report is not None:
