@@ -28,7 +28,7 @@ from h2q.model_file import load_model, save_model
 from h2q.saved_run import load_saved_run
 
 from .nursery import CALLS, Nursery
-from .trials import Runs, write_text
+from .trials import Runs, state_on_disk, write_text
 
 Trials = Iterator[tuple[str, str]]
 _COUNTED = ",".join(CALLS.values())
@@ -158,7 +158,7 @@ class Evolutions:
     # The cycle's own text, small: what is tried is the promotion, not the learning.
     FIRST = (
         "import h2q.cli as c; make = c.EvolutionConfig\n"
-        "c.EvolutionConfig = lambda **v: make(**{**v, 'cycle_bytes': 10_000})\n"
+        "c.EvolutionConfig = lambda **v: make(**{**v, 'cycle_bytes': 4_000})\n"
     )
 
     def __init__(self, nursery: Nursery, directory: Path):
@@ -179,6 +179,7 @@ class Evolutions:
             {"training": asdict(TrainingConfig(lr=5e-3, save_interval_seconds=1e9))},
         )
         self.champion = (base / MODEL_PATH).read_bytes()
+        self._continued = set()  # states on disk that were evolved again and lost nothing
         straight = self.fresh()
         ending = self.evolve(straight)
         if ending.code != 0:
@@ -197,7 +198,7 @@ class Evolutions:
             *("--mode", "evolve", "--cycles", 1, "--output_dir", output, "--dtype", "float32"),
             *("--data_dir", self.directory / "text.txt"),
             *("--knowledge_dir", self.directory / "knowledge"),
-            **{"first": self.FIRST, **options},
+            **{**options, "first": self.FIRST + options.get("first", "")},
         )
 
     def finish(self, output: Path) -> str:
@@ -214,6 +215,9 @@ class Evolutions:
         models = [p.name for p in path.parent.glob("*.pt") if "previous" not in p.name]
         if models != [path.name]:
             return f"more than one champion: {models}"
+        state = state_on_disk(output)
+        if state in self._continued:
+            return ""
         again = self.evolve(output)
         if again.code != 0:
             return f"evolving again ended with {again.code}: {again.stderr[-500:]}"
@@ -221,6 +225,7 @@ class Evolutions:
         if stats["total_evolutions"] not in (1, 2):
             return f"{stats['total_evolutions']} evolutions were counted"
         LocalInferenceModel(path).generate("the", SamplingConfig(max_length=3))
+        self._continued.add(state)
         return ""
 
 
