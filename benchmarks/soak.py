@@ -89,7 +89,7 @@ def do_round(directory: Path, seed: int, output: Path) -> dict:
     history = json.loads((output / EVOLUTION_STATS).read_text(encoding="utf-8"))
     return {
         "trained": digest(tensors, position),
-        "evolved": digest(checkpoint.load(model_path)[0], {}),
+        "evolved": digest(checkpoint.load(model_path)[0], history),
         "promoted": history["successful_evolutions"],
         "evolutions": history["total_evolutions"],
     }

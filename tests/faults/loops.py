@@ -25,7 +25,7 @@ from h2q.console import Console
 from h2q.errors import H2QError
 from h2q.inference import LocalInferenceModel
 from h2q.model import Transformer
-from h2q.model_file import load_model, save_model
+from h2q.model_file import save_model
 from h2q.saved_run import load_saved_run
 
 from .nursery import CALLS, Nursery
@@ -191,7 +191,7 @@ class Evolutions:
         ending = self.evolve(straight)
         if ending.code != 0:
             raise RuntimeError(ending.stderr)
-        self.promoted = load_model(straight / MODEL_PATH)[0].state_dict()
+        self.promoted, _ = checkpoint.load(straight / MODEL_PATH)
         self.stderr = ending.stderr
 
     def fresh(self) -> Path:
@@ -212,11 +212,11 @@ class Evolutions:
         """What is wrong with the champion after a kill; an empty string where nothing is."""
         path = output / MODEL_PATH
         try:
-            model, _ = load_model(path)
+            found, _ = checkpoint.load(path)
         except H2QError as error:
             return f"no champion: {error}"
-        found = model.state_dict()
-        new = all(found[name].equal(self.promoted[name]) for name in found)
+        new = found.keys() == self.promoted.keys()
+        new = new and all(found[name].equal(self.promoted[name]) for name in found)
         if not new and path.read_bytes() != self.champion:
             return "the champion is neither the old one nor the new one"
         models = [p.name for p in path.parent.glob("*.pt") if "previous" not in p.name]

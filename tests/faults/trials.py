@@ -9,7 +9,6 @@ from pathlib import Path
 from h2q import checkpoint
 from h2q.config import CHECKPOINT_DIR, MODEL_PATH, TRAINING_LOG
 from h2q.files import LOCK_NAME
-from h2q.model_file import load_model
 
 from .nursery import Ending, Nursery
 
@@ -39,12 +38,12 @@ def final_state(output: Path) -> dict[str, str]:
     newest = list(checkpoint.CheckpointDirectory(output / CHECKPOINT_DIR).steps().values())[-1]
     tensors, metadata = checkpoint.load(newest)
     log = json.loads((output / TRAINING_LOG).read_text(encoding="utf-8"))
-    model, provenance = load_model(output / MODEL_PATH)
+    model, provenance = checkpoint.load(output / MODEL_PATH)
     return {
         "tensors": _digest_tensors(tensors),
         "metadata": _digest_json(metadata),
         "log": _digest_json(log),
-        "model": _digest_tensors(model.state_dict()),
+        "model": _digest_tensors(model),
         "provenance": _digest_json(provenance),
     }
 
