@@ -29,7 +29,7 @@ from h2q.model_file import save_model
 from h2q.saved_run import load_saved_run
 
 from .nursery import CALLS, Nursery
-from .trials import Runs, state_on_disk, write_text
+from .trials import Runs, newest_healthy, state_on_disk, write_text
 
 Trials = Iterator[tuple[str, str]]
 _COUNTED = ",".join(CALLS.values())
@@ -63,20 +63,24 @@ def killed_at_random_moments(runs: Runs, seeds: int) -> Trials:
         yield f"seed {seed}", runs.finish(output, acknowledged)
 
 
-def killed_in_every_call(runs: Runs, share: float, base: Path | None = None) -> Trials:
+def killed_in_every_call(
+    runs: Runs, share: float, base: Path | None = None, calls: tuple = tuple(CALLS)
+) -> Trials:
     """Row 2: before the N-th write, fsync, rename, unlink or link of a run, for every N.
 
     Row 4 with ``base``, a directory that the run recovers.
     """
     resume = base is not None
-    tally = runs.train(runs.fresh(base), resume=resume, count=_COUNTED).tally
-    for call, count in calls_of(tally).items():
-        for number in positions(count, share):
+    known = newest_healthy(base) if resume else 0
+    counts = calls_of(runs.train(runs.fresh(base), resume=resume, count=_COUNTED).tally)
+    for call in calls:
+        for number in positions(counts[call], share):
             output = runs.fresh(base)
             injection = f"{call}:signal=KILL:when={number}"
             ending = runs.train(output, resume=resume, inject=injection)
             problem = "" if ending.code == -9 else f"was not killed: {ending.code} {ending.stderr}"
-            yield f"{call} {number}", problem or runs.finish(output, ending.acknowledged)
+            acknowledged = [known, *ending.acknowledged]
+            yield f"{call} {number}", problem or runs.finish(output, acknowledged)
 
 
 def half_recovered(runs: Runs) -> Path:
@@ -93,14 +97,15 @@ def half_recovered(runs: Runs) -> Path:
     return base
 
 
-def failed_in_every_call(runs: Runs, share: float) -> Trials:
+def failed_in_every_call(runs: Runs, share: float, calls: tuple = tuple(CALLS)) -> Trials:
     """Row 6: the N-th call fails with EIO (writes with ENOSPC too).
 
     A failed fsync or rename is never acknowledged; whatever fails, one line tells it and the run
     can go on.
     """
     tally = calls_of(runs.train(runs.fresh(), count=_COUNTED).tally)
-    for call, error in [*((call, "EIO") for call in CALLS), ("write", "ENOSPC")]:
+    errors = [*((call, "EIO") for call in CALLS), ("write", "ENOSPC")]
+    for call, error in (pair for pair in errors if pair[0] in calls):
         for number in positions(tally[call], share):
             output = runs.fresh()
             ending = runs.train(output, inject=f"{call}:error={error}:when={number}")
@@ -160,7 +165,12 @@ class _Listening(Console):
 
 
 class Evolutions:
-    """Cycles of evolution, through the command line, from a model that has learnt nothing."""
+    """Cycles of evolution, through the command line, from a model that has learnt nothing.
+
+    ``first`` is code that every disturbed cycle executes before: a defect on purpose.
+    """
+
+    first = ""
 
     # The cycle's own text, small: what is tried is the promotion, not the learning.
     FIRST = (
@@ -205,7 +215,7 @@ class Evolutions:
             *("--mode", "evolve", "--cycles", 1, "--output_dir", output, "--dtype", "float32"),
             *("--data_dir", self.directory / "text.txt"),
             *("--knowledge_dir", self.directory / "knowledge"),
-            **{**options, "first": self.FIRST + options.get("first", "")},
+            **{**options, "first": self.FIRST + options.get("first", self.first)},
         )
 
     def finish(self, output: Path) -> str:
@@ -225,7 +235,7 @@ class Evolutions:
         state = state_on_disk(output)
         if state in self._continued:
             return ""
-        again = self.evolve(output)
+        again = self.evolve(output, first="")
         if again.code != 0:
             return f"evolving again ended with {again.code}: {again.stderr[-500:]}"
         stats = json.loads((output / EVOLUTION_STATS).read_text(encoding="utf-8"))
@@ -244,7 +254,7 @@ def killed_in_a_promotion(evolutions: Evolutions, share: float, calls=tuple(CALL
         yield "promotion", "there was none"
     counts = calls_of(tally)
     for call in calls:
-        for number in positions(counts[call], share):
+        for number in reversed(positions(counts[call], share)):  # it comes near the end
             output = evolutions.fresh()
             ending = evolutions.evolve(output, inject=f"{call}:signal=KILL:when={number}")
             problem = "" if ending.code == -9 else f"was not killed: {ending.code} {ending.stderr}"

@@ -140,8 +140,7 @@ class Runs:
 
     def finish(self, output: Path, acknowledged: list[int]) -> str:
         """Resumes; an empty string, or what was lost."""
-        found = checkpoint.CheckpointDirectory(output / CHECKPOINT_DIR).steps()
-        newest = max((step for step, path in found.items() if _is_healthy(path)), default=0)
+        newest = newest_healthy(output)
         if newest < max(acknowledged, default=0):
             return f"the save of step {max(acknowledged)} is gone, {newest} is the newest"
         state = state_on_disk(output)
@@ -158,6 +157,12 @@ class Runs:
             return f"left behind: {leftovers}"
         self._resumed.add(state)
         return ""
+
+
+def newest_healthy(output: Path) -> int:
+    """The step of the newest checkpoint that can be loaded; 0 where there is none."""
+    found = checkpoint.CheckpointDirectory(output / CHECKPOINT_DIR).steps()
+    return max((step for step, path in found.items() if _is_healthy(path)), default=0)
 
 
 def _is_healthy(path: Path) -> bool:
