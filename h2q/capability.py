@@ -250,8 +250,8 @@ def relevance(texts: list[str], sources: list[str]) -> float:
 
     def overlap(grams: set[str], source: set[str]) -> float:
         weights = {gram: math.log((1 + count) / (1 + seen[gram])) + 1 for gram in grams}
-        total = sum(weights.values())
-        return sum(weights[gram] for gram in grams & source) / total if total else 0.0
+        total = math.fsum(weights.values())  # exact: a set has another order in every process
+        return math.fsum(weights[gram] for gram in grams & source) / total if total else 0.0
 
     gains = []
     for index, text in enumerate(texts):

@@ -43,16 +43,34 @@ def packed_product(layer: torch.nn.Linear, relu: bool = False) -> Product:
     if _onednn_packs():
         packed = torch.ops.mkldnn._reorder_linear_weight(weight)
         activation = "relu" if relu else "none"
-        return lambda rows: torch.ops.mkldnn._linear_pointwise(
-            rows, packed, bias, activation, [], ""
-        )
+
+        def onednn_product(rows: Tensor) -> Tensor:
+            padded = _padded(rows, _few_sizes(len(rows)))
+            result = torch.ops.mkldnn._linear_pointwise(padded, packed, bias, activation, [], "")
+            return result[: len(rows)]
+
+        return onednn_product
 
     def product(rows: Tensor) -> Tensor:
-        padded = F.pad(rows, (0, 0, 0, -len(rows) % _PADDED_ROWS))
+        padded = _padded(rows, len(rows) + -len(rows) % _PADDED_ROWS)
         result = F.linear(padded, weight, bias)[: len(rows)]
         return result.relu_() if relu else result
 
     return product
+
+
+def _padded(rows: Tensor, count: int) -> Tensor:
+    return rows if len(rows) == count else F.pad(rows, (0, 0, 0, count - len(rows)))
+
+
+def _few_sizes(count: int) -> int:
+    """``count`` up to 16, and above it the next of eight sizes an octave.
+
+    oneDNN compiles a kernel for every number of rows that it meets and keeps it, half a megabyte
+    each: without this a conversation would grow with every new length of what is typed.
+    """
+    step = 1 << max(0, (count - 1).bit_length() - 4)
+    return -(-count // step) * step
 
 
 def norm(layer: torch.nn.LayerNorm) -> Product:

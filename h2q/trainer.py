@@ -345,14 +345,14 @@ class LocalModelTrainer:
             "eval_loss": best["eval_loss"],
             "environment": environment(self.device, self.dtype),
         }
+        text = sample_text(len(self.corpus.train), self.corpus.train.read)
+        self.model.drafts = torch.from_numpy(draft_table(text))  # also of a model that is returned
         if path.exists():
             with contextlib.suppress(ModelFileError):
                 _, found = load_model(path)
                 if {**found, **provenance} == found:  # of this run, perhaps evolved since
                     return
             link_or_copy(path, path.with_suffix(".previous.pt"))
-        text = sample_text(len(self.corpus.train), self.corpus.train.read)
-        self.model.drafts = torch.from_numpy(draft_table(text))
         save_model(path, self.model, provenance)
 
     def checkpoint_bytes(self) -> int:

@@ -489,9 +489,11 @@ def test_a_longer_run_goes_on_from_a_finished_one(make_trainer, tmp_path):
 def test_resuming_a_finished_run_changes_nothing(make_trainer, tmp_path):
     make_trainer().train()
     before = {p: p.read_bytes() for p in (tmp_path / "out").rglob("*") if p.is_file()}
-    resume(make_trainer, tmp_path).train()
+    model = resume(make_trainer, tmp_path).train()
     after = {p: p.read_bytes() for p in (tmp_path / "out").rglob("*") if p.is_file()}
     assert before == after
+    # An evolution that was killed here goes on with the model that is returned.
+    assert model.drafts.equal(load_model(tmp_path / "out" / MODEL_PATH)[0].drafts)
 
 
 def test_resuming_a_finished_run_leaves_the_model_that_evolved_from_it(make_trainer, tmp_path):

@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
+from unittest.mock import patch
 
 from h2q import checkpoint
 from h2q.config import (
@@ -24,11 +25,11 @@ from h2q.console import Console
 from h2q.errors import H2QError
 from h2q.inference import LocalInferenceModel
 from h2q.model import Transformer
-from h2q.model_file import load_model, save_model
+from h2q.model_file import save_model
 from h2q.saved_run import load_saved_run
 
 from .nursery import CALLS, Nursery
-from .trials import Runs, write_text
+from .trials import Runs, newest_healthy, state_on_disk, write_text
 
 Trials = Iterator[tuple[str, str]]
 _COUNTED = ",".join(CALLS.values())
@@ -56,26 +57,30 @@ def killed_at_random_moments(runs: Runs, seeds: int) -> Trials:
         generator = random.Random(seed)
         output, acknowledged = runs.fresh(), []
         for turn in range(generator.randint(1, 3)):
-            moment = generator.uniform(0.0, 0.4)
+            moment = generator.uniform(0.0, 0.6)
             ending = runs.train(output, resume=turn > 0, kill_after=moment)
             acknowledged += ending.acknowledged
         yield f"seed {seed}", runs.finish(output, acknowledged)
 
 
-def killed_in_every_call(runs: Runs, share: float, base: Path | None = None) -> Trials:
+def killed_in_every_call(
+    runs: Runs, share: float, base: Path | None = None, calls: tuple = tuple(CALLS)
+) -> Trials:
     """Row 2: before the N-th write, fsync, rename, unlink or link of a run, for every N.
 
     Row 4 with ``base``, a directory that the run recovers.
     """
     resume = base is not None
-    tally = runs.train(runs.fresh(base), resume=resume, count=_COUNTED).tally
-    for call, count in calls_of(tally).items():
-        for number in positions(count, share):
+    known = newest_healthy(base) if resume else 0
+    counts = calls_of(runs.train(runs.fresh(base), resume=resume, count=_COUNTED).tally)
+    for call in calls:
+        for number in positions(counts[call], share):
             output = runs.fresh(base)
             injection = f"{call}:signal=KILL:when={number}"
             ending = runs.train(output, resume=resume, inject=injection)
             problem = "" if ending.code == -9 else f"was not killed: {ending.code} {ending.stderr}"
-            yield f"{call} {number}", problem or runs.finish(output, ending.acknowledged)
+            acknowledged = [known, *ending.acknowledged]
+            yield f"{call} {number}", problem or runs.finish(output, acknowledged)
 
 
 def half_recovered(runs: Runs) -> Path:
@@ -92,14 +97,15 @@ def half_recovered(runs: Runs) -> Path:
     return base
 
 
-def failed_in_every_call(runs: Runs, share: float) -> Trials:
+def failed_in_every_call(runs: Runs, share: float, calls: tuple = tuple(CALLS)) -> Trials:
     """Row 6: the N-th call fails with EIO (writes with ENOSPC too).
 
     A failed fsync or rename is never acknowledged; whatever fails, one line tells it and the run
     can go on.
     """
     tally = calls_of(runs.train(runs.fresh(), count=_COUNTED).tally)
-    for call, error in [*((call, "EIO") for call in CALLS), ("write", "ENOSPC")]:
+    errors = [*((call, "EIO") for call in CALLS), ("write", "ENOSPC")]
+    for call, error in (pair for pair in errors if pair[0] in calls):
         for number in positions(tally[call], share):
             output = runs.fresh()
             ending = runs.train(output, inject=f"{call}:error={error}:when={number}")
@@ -119,8 +125,13 @@ def damaged_at_every_place(runs: Runs, share: float, step_bytes: int = 64) -> Tr
     output = runs.fresh()
     runs.train(output)
     directory = checkpoint.CheckpointDirectory(output / CHECKPOINT_DIR)
-    (*_, (older, _), (_, newest)) = directory.steps().items()
+    (*_, (older, other), (_, newest)) = directory.steps().items()
     healthy, (tensors, metadata) = newest.read_bytes(), checkpoint.load(newest)
+    load, loaded = checkpoint.load, checkpoint.load(other)
+
+    def load_but_once(path: Path):  # the older one is the same every time
+        return loaded if path == other else load(path)
+
     aside = newest.with_name(newest.name + ".damaged")
     for place in positions(len(healthy) // step_bytes, share):
         at = (place - 1) * step_bytes
@@ -129,7 +140,8 @@ def damaged_at_every_place(runs: Runs, share: float, step_bytes: int = 64) -> Tr
             newest.unlink(missing_ok=True)  # best.pt is the same file
             newest.write_bytes(damaged)
             heard = _Listening()
-            found = load_saved_run(output, heard)
+            with patch.object(checkpoint, "load", load_but_once):
+                found = load_saved_run(output, heard)
             problem = ""
             if found.path == newest:
                 same = metadata["position"] == asdict(found.position)
@@ -153,12 +165,17 @@ class _Listening(Console):
 
 
 class Evolutions:
-    """Cycles of evolution, through the command line, from a model that has learnt nothing."""
+    """Cycles of evolution, through the command line, from a model that has learnt nothing.
+
+    ``first`` is code that every disturbed cycle executes before: a defect on purpose.
+    """
+
+    first = ""
 
     # The cycle's own text, small: what is tried is the promotion, not the learning.
     FIRST = (
         "import h2q.cli as c; make = c.EvolutionConfig\n"
-        "c.EvolutionConfig = lambda **v: make(**{**v, 'cycle_bytes': 10_000})\n"
+        "c.EvolutionConfig = lambda **v: make(**{**v, 'cycle_bytes': 4_000})\n"
     )
 
     def __init__(self, nursery: Nursery, directory: Path):
@@ -179,11 +196,12 @@ class Evolutions:
             {"training": asdict(TrainingConfig(lr=5e-3, save_interval_seconds=1e9))},
         )
         self.champion = (base / MODEL_PATH).read_bytes()
+        self._continued = set()  # states on disk that were evolved again and lost nothing
         straight = self.fresh()
         ending = self.evolve(straight)
         if ending.code != 0:
             raise RuntimeError(ending.stderr)
-        self.promoted = load_model(straight / MODEL_PATH)[0].state_dict()
+        self.promoted, _ = checkpoint.load(straight / MODEL_PATH)
         self.stderr = ending.stderr
 
     def fresh(self) -> Path:
@@ -197,30 +215,34 @@ class Evolutions:
             *("--mode", "evolve", "--cycles", 1, "--output_dir", output, "--dtype", "float32"),
             *("--data_dir", self.directory / "text.txt"),
             *("--knowledge_dir", self.directory / "knowledge"),
-            **{"first": self.FIRST, **options},
+            **{**options, "first": self.FIRST + options.get("first", self.first)},
         )
 
     def finish(self, output: Path) -> str:
         """What is wrong with the champion after a kill; an empty string where nothing is."""
         path = output / MODEL_PATH
         try:
-            model, _ = load_model(path)
+            found, _ = checkpoint.load(path)
         except H2QError as error:
             return f"no champion: {error}"
-        found = model.state_dict()
-        new = all(found[name].equal(self.promoted[name]) for name in found)
+        new = found.keys() == self.promoted.keys()
+        new = new and all(found[name].equal(self.promoted[name]) for name in found)
         if not new and path.read_bytes() != self.champion:
             return "the champion is neither the old one nor the new one"
         models = [p.name for p in path.parent.glob("*.pt") if "previous" not in p.name]
         if models != [path.name]:
             return f"more than one champion: {models}"
-        again = self.evolve(output)
+        state = state_on_disk(output)
+        if state in self._continued:
+            return ""
+        again = self.evolve(output, first="")
         if again.code != 0:
             return f"evolving again ended with {again.code}: {again.stderr[-500:]}"
         stats = json.loads((output / EVOLUTION_STATS).read_text(encoding="utf-8"))
         if stats["total_evolutions"] not in (1, 2):
             return f"{stats['total_evolutions']} evolutions were counted"
         LocalInferenceModel(path).generate("the", SamplingConfig(max_length=3))
+        self._continued.add(state)
         return ""
 
 
@@ -232,7 +254,7 @@ def killed_in_a_promotion(evolutions: Evolutions, share: float, calls=tuple(CALL
         yield "promotion", "there was none"
     counts = calls_of(tally)
     for call in calls:
-        for number in positions(counts[call], share):
+        for number in reversed(positions(counts[call], share)):  # it comes near the end
             output = evolutions.fresh()
             ending = evolutions.evolve(output, inject=f"{call}:signal=KILL:when={number}")
             problem = "" if ending.code == -9 else f"was not killed: {ending.code} {ending.stderr}"

@@ -3,7 +3,11 @@
 The full forms are in the campaign; here every kind of call, and positions spread over the run.
 """
 
+from unittest.mock import ANY
+
 import pytest
+
+from h2q import checkpoint
 
 from . import loops
 
@@ -42,3 +46,59 @@ def test_row_16_newest_checkpoint_damaged(runs):
 
 def test_row_25_kill_inside_a_promotion(evolutions, strace):
     assert lost(loops.killed_in_a_promotion(evolutions, 0.2, ("rename", "link"))) == []
+
+
+# The loops must notice when the product is broken: it is, on purpose, in what is disturbed.
+
+_REMOVES_FIRST = """
+from h2q.checkpoint import CheckpointDirectory
+save = CheckpointDirectory.save
+def removing_first(self, *arguments, **options):
+    for old in self.steps().values():
+        old.unlink()
+    return save(self, *arguments, **options)
+CheckpointDirectory.save = removing_first
+"""
+_IGNORES_ERRORS = """
+import contextlib, os
+fsync = os.fsync
+def ignoring(descriptor):
+    with contextlib.suppress(OSError):
+        fsync(descriptor)
+os.fsync = ignoring
+"""
+_PROMOTES_IN_TWO_STEPS = """
+import h2q.evolution
+def promote(source, target):
+    target.unlink()
+    source.rename(target)
+h2q.evolution.promote = promote
+"""
+
+
+def noticed(trials, problem: str) -> bool:
+    return any(problem in found for _, found in trials)
+
+
+def test_rows_2_and_4_notice_a_save_that_removes_the_old_one_first(runs, strace, monkeypatch):
+    base = loops.half_recovered(runs)
+    monkeypatch.setattr(runs, "first", _REMOVES_FIRST)
+    for start in (None, base):
+        trials = loops.killed_in_every_call(runs, 1.0, start, ("rename",))
+        assert noticed(trials, "is gone")
+
+
+def test_row_6_notices_an_error_that_is_passed_over(runs, strace, monkeypatch):
+    monkeypatch.setattr(runs, "first", _IGNORES_ERRORS)
+    assert noticed(loops.failed_in_every_call(runs, 1.0, ("fsync",)), "passed over")
+
+
+def test_row_16_notices_a_loader_that_takes_a_damaged_checkpoint(runs, monkeypatch):
+    monkeypatch.setattr(checkpoint, "_digest", lambda *_: ANY)
+    assert noticed(loops.damaged_at_every_place(runs, share=0.004), "other contents")
+
+
+def test_row_25_notices_a_promotion_in_two_steps(evolutions, strace, monkeypatch):
+    monkeypatch.setattr(evolutions, "first", _PROMOTES_IN_TWO_STEPS)
+    trials = loops.killed_in_a_promotion(evolutions, 1.0, ("rename",))
+    assert noticed(trials, "no champion")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from h2q import checkpoint
 from h2q.config import CHECKPOINT_DIR, MODEL_PATH, TRAINING_LOG
-from h2q.model_file import load_model
+from h2q.files import LOCK_NAME
 
 from .nursery import Ending, Nursery
 
@@ -38,12 +38,12 @@ def final_state(output: Path) -> dict[str, str]:
     newest = list(checkpoint.CheckpointDirectory(output / CHECKPOINT_DIR).steps().values())[-1]
     tensors, metadata = checkpoint.load(newest)
     log = json.loads((output / TRAINING_LOG).read_text(encoding="utf-8"))
-    model, provenance = load_model(output / MODEL_PATH)
+    model, provenance = checkpoint.load(output / MODEL_PATH)
     return {
         "tensors": _digest_tensors(tensors),
         "metadata": _digest_json(metadata),
         "log": _digest_json(log),
-        "model": _digest_tensors(model.state_dict()),
+        "model": _digest_tensors(model),
         "provenance": _digest_json(provenance),
     }
 
@@ -74,8 +74,44 @@ def snapshot(directory: Path) -> dict[str, bytes]:
     }
 
 
+def state_on_disk(directory: Path) -> str:
+    """A digest of all that a next run can find below ``directory``.
+
+    Left out are clocks, the lock's owner, and the contents of unfinished temporary files, which
+    nobody reads. What ends with one digest is resumed in one way, so it is enough to see it once.
+    """
+    whole = hashlib.sha256()
+    for path in sorted(directory.rglob("*")):
+        name = str(path.relative_to(directory))
+        if path.name == LOCK_NAME or not path.is_file():
+            whole.update(f"{name}\n".encode())
+        elif path.name.endswith(".h2q.tmp"):  # .NAME.RANDOM.h2q.tmp
+            whole.update(f"{Path(name).parent} {path.name.rsplit('.', 3)[0]}\n".encode())
+        else:
+            whole.update(f"{name} {_digest_of_file(path)}\n".encode())
+    return whole.hexdigest()
+
+
+def _digest_of_file(path: Path) -> str:
+    data = path.read_bytes()
+    try:
+        if path.suffix == ".pt":
+            tensors, metadata = checkpoint.load(path)
+            return _digest_tensors(tensors) + _digest_json(metadata)
+        if path.suffix == ".json":
+            return _digest_json(json.loads(data))
+    except (checkpoint.ModelFileError, ValueError):
+        pass
+    return hashlib.sha256(data).hexdigest()
+
+
 class Runs:
-    """Trainings on one text, to be disturbed and compared with one that was not."""
+    """Trainings on one text, to be disturbed and compared with one that was not.
+
+    ``first`` is code that every disturbed run executes before: a defect on purpose.
+    """
+
+    first = ""
 
     def __init__(self, nursery: Nursery, directory: Path):
         self.nursery = nursery
@@ -88,6 +124,7 @@ class Runs:
         self.expected = final_state(directory / "straight")
         self.steps = max(straight.acknowledged)
         self.saves = len(straight.acknowledged)
+        self._resumed = set()  # states on disk that were resumed and lost nothing
 
     def fresh(self, base: Path | None = None) -> Path:
         """An output directory: none yet, or a copy of ``base``."""
@@ -98,23 +135,34 @@ class Runs:
         return output
 
     def train(self, output: Path, *, resume: bool = False, **options) -> Ending:
+        options = {"first": self.first, **options}
         return self.nursery.train(*arguments(self.text, output, resume=resume), **options)
 
     def finish(self, output: Path, acknowledged: list[int]) -> str:
         """Resumes; an empty string, or what was lost."""
-        found = checkpoint.CheckpointDirectory(output / CHECKPOINT_DIR).steps()
-        newest = max((step for step, path in found.items() if _is_healthy(path)), default=0)
+        newest = newest_healthy(output)
         if newest < max(acknowledged, default=0):
             return f"the save of step {max(acknowledged)} is gone, {newest} is the newest"
-        resumed = self.train(output, resume=True)
+        state = state_on_disk(output)
+        if state in self._resumed:
+            return ""
+        resumed = self.train(output, resume=True, first="")
         if resumed.code != 0:
             return f"resuming ended with {resumed.code}: {resumed.stderr[-500:]}"
         found = final_state(output)
         different = [name for name in found if found[name] != self.expected[name]]
         if different:
             return f"different: {', '.join(different)}"
-        leftovers = [path.name for path in output.rglob("*.h2q.tmp")]
-        return f"left behind: {leftovers}" if leftovers else ""
+        if leftovers := [path.name for path in output.rglob("*.h2q.tmp")]:
+            return f"left behind: {leftovers}"
+        self._resumed.add(state)
+        return ""
+
+
+def newest_healthy(output: Path) -> int:
+    """The step of the newest checkpoint that can be loaded; 0 where there is none."""
+    found = checkpoint.CheckpointDirectory(output / CHECKPOINT_DIR).steps()
+    return max((step for step, path in found.items() if _is_healthy(path)), default=0)
 
 
 def _is_healthy(path: Path) -> bool:
