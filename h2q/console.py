@@ -9,6 +9,7 @@ import contextlib
 import json
 import re
 import sys
+import unicodedata
 
 from h2q.errors import SaveFailed
 from h2q.messages import message
@@ -23,6 +24,11 @@ def printable(text: str) -> str:
     """``text`` with each character that could act on a terminal shown as ``\\x1b`` or the like."""
     text = text.replace("\r\n", "\n")
     return _UNPRINTABLE.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
+
+
+def columns(text: str) -> int:
+    """The columns that ``text`` takes on a screen: a Chinese character takes two."""
+    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
 
 
 def prepare_streams() -> None:
