@@ -15,6 +15,7 @@ from pathlib import Path
 
 import h2q
 from h2q import config, messages
+from h2q.completion import SHELLS, Completion
 from h2q.config import EvolutionConfig, SamplingConfig
 from h2q.console import Console, prepare_streams
 from h2q.errors import CorpusError, H2QError, Interrupted, ModelFileError, SettingError
@@ -113,6 +114,9 @@ def _parser(description: str) -> _Parser:
     version = f"H2Q-Evo {h2q.__version__}"
     parser.add_argument(
         "--version", action="version", version=version, help=message("help.version")
+    )
+    parser.add_argument(
+        "--completion", action=Completion, metavar="|".join(SHELLS), help=message("help.completion")
     )
     parser.add_argument("--lang", metavar="zh|en", help=message("help.lang"))
     return parser

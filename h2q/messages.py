@@ -842,6 +842,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "help.options": ("参数", "options"),
     "help.help": ("显示本说明", "show this help"),
     "help.version": ("显示版本", "show the version"),
+    "help.completion": (
+        "显示命令行补全的脚本（需要安装 shtab）",
+        "show the script that completes this command in a shell (needs shtab installed)",
+    ),
     "help.lang": (
         "界面语言（默认：zh，或环境变量 H2Q_LANG）",
         "language (default: zh, or H2Q_LANG)",
