@@ -138,12 +138,14 @@ def _with_room_for_interrupt(measure):
 
 
 def duration(seconds: float) -> str:
-    """A time as a person says it: in seconds, minutes or hours."""
+    """A time as a person says it: in seconds, minutes, hours or days."""
     if seconds < 90:
         return message("time.seconds", count=seconds)
     if seconds < 90 * 60:
         return message("time.minutes", count=seconds / 60)
-    return message("time.hours", count=seconds / 3600)
+    if seconds < 48 * 3600:
+        return message("time.hours", count=seconds / 3600)
+    return message("time.days", count=seconds / 86400)
 
 
 def _is_terminal(stream) -> bool:

@@ -5,6 +5,7 @@ shows (epoch, batch, evaluation, final block, statistics) keep its format to the
 """
 
 import os
+import sys
 
 LANGUAGES = ("zh", "en")
 _language = "zh"
@@ -29,9 +30,16 @@ def set_programs(train: str, chat: str) -> None:
 
 
 def default_language() -> str:
-    """``H2Q_LANG`` where it names a language we speak, else Chinese."""
+    """``H2Q_LANG`` where it names a language we speak; else Chinese, or English where stdout is in
+    an encoding without Chinese characters."""
     wanted = os.environ.get("H2Q_LANG", "")
-    return wanted if wanted in LANGUAGES else "zh"
+    if wanted in LANGUAGES:
+        return wanted
+    try:
+        "中".encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        return "en"
+    return "zh"
 
 
 def message(key: str, /, **values) -> str:
@@ -354,6 +362,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "time.seconds": ("{count:.0f} 秒", "{count:.0f} s"),
     "time.minutes": ("{count:.0f} 分钟", "{count:.0f} min"),
     "time.hours": ("{count:.1f} 小时", "{count:.1f} h"),
+    "time.days": ("{count:.0f} 天", "{count:.0f} days"),
     "train.epoch": (
         "\n📅 Epoch {epoch}/{epochs}\n----------------------------------------",
         "\n📅 Epoch {epoch}/{epochs}\n----------------------------------------",
@@ -777,7 +786,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "report.promoted": ("采用", "kept"),
     "report.rejected": ("未采用", "not kept"),
     "report.cycle": ("周期", "cycle"),
-    "report.facts": ("新事实答对的份额（百分点）", "new facts right (points)"),
+    "report.facts": ("新事实答对（百分点）", "new facts right (points)"),
     "report.prose": ("留出文本（比特 / 字节）", "held-out text (bits per byte)"),
     # Export
     "export.done": ("💾 已导出 {form}：{files}", "💾 Exported as {form}: {files}"),

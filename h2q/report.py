@@ -96,9 +96,10 @@ def _draw_loss(axes, log, label) -> None:
     axes.annotate(
         f"{heldout[best]:.4f}",
         (steps[best], heldout[best]),
-        xytext=(0, 8),
+        xytext=(0, -6),
         textcoords="offset points",
         ha="center",
+        va="top",
         color=_HELDOUT,
     )
     axes.margins(y=0.15)
@@ -143,8 +144,9 @@ def draw_evolution(axes, history: list[dict], measure: str, label) -> None:
                 continue
             cycles.append(_number(entry.get("cycle", number)))
             means.append(mean)
-            below.append(max(0.0, mean - low) if math.isfinite(low) else 0.0)
-            above.append(max(0.0, high - mean) if math.isfinite(high) else 0.0)
+            # Too few facts for an interval: a point without bars.
+            below.append(max(0.0, mean - low) if math.isfinite(low) else math.nan)
+            above.append(max(0.0, high - mean) if math.isfinite(high) else math.nan)
         if cycles:
             axes.errorbar(
                 cycles,

@@ -236,7 +236,14 @@ def test_a_passing_notice_leaves_nothing(monkeypatch, capsys):
 
 @pytest.mark.parametrize(
     ("seconds", "said"),
-    [(0, "0 秒"), (89, "89 秒"), (95, "2 分钟"), (5300, "88 分钟"), (9000, "2.5 小时")],
+    [
+        (0, "0 秒"),
+        (89, "89 秒"),
+        (95, "2 分钟"),
+        (5300, "88 分钟"),
+        (9000, "2.5 小时"),
+        (450_000, "5 天"),
+    ],
 )
 def test_duration(seconds, said):
     assert duration(seconds) == said

@@ -1,6 +1,8 @@
 import ast
+import io
 import re
 import string
+import sys
 
 import pytest
 
@@ -146,6 +148,15 @@ def test_language_that_is_not_spoken_is_refused():
     with pytest.raises(ValueError, match="'fr'"):
         messages.set_language("fr")
     assert message("chat.bye") == "👋 再见！"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "language"), [("utf-8", "zh"), ("gbk", "zh"), ("cp1252", "en"), ("ascii", "en")]
+)
+def test_default_language_is_one_that_the_output_can_hold(monkeypatch, encoding, language):
+    monkeypatch.delenv("H2Q_LANG", raising=False)
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding=encoding))
+    assert messages.default_language() == language
 
 
 @pytest.mark.parametrize(
