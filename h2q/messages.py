@@ -856,8 +856,8 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "show the script that completes this command in a shell (needs shtab installed)",
     ),
     "help.lang": (
-        "界面语言（默认：zh，或环境变量 H2Q_LANG）",
-        "language (default: zh, or H2Q_LANG)",
+        "界面语言（默认：环境变量 H2Q_LANG，或 zh）",
+        "language (default: H2Q_LANG, or zh)",
     ),
     "help.mode_train": (
         "运行模式（默认：train）",
