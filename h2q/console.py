@@ -96,12 +96,15 @@ class Console:
         layout = "{percentage:3.0f}% {bar} {n_fmt}/{total_fmt} | " + layout + "{postfix}"
         options = {"leave": False, "dynamic_ncols": True, "bar_format": layout}
         with tqdm(total=total, initial=done, **options) as self._bar:
-            self._bar.dynamic_ncols = _with_room_for_interrupt(self._bar.dynamic_ncols)
+            measure = self._bar.dynamic_ncols
+            self._bar.dynamic_ncols = _with_room_for_interrupt(measure)
             try:
                 yield show
             finally:
                 bar, self._bar = self._bar, None
                 bar.close()
+                if measure and (width := measure(sys.stderr)[0]):  # over a ^C behind the bar
+                    _emit(sys.stderr, "\r" + " " * (width - 1) + "\r")
 
     @contextlib.contextmanager
     def passing(self, key: str, **values):
