@@ -8,7 +8,6 @@ import argparse
 import contextlib
 import faulthandler
 import re
-import shlex
 import signal
 import sys
 from dataclasses import replace
@@ -16,13 +15,16 @@ from pathlib import Path
 
 import h2q
 from h2q import config, messages
+from h2q.completion import SHELLS, Completion
 from h2q.config import EvolutionConfig, SamplingConfig
 from h2q.console import Console, prepare_streams
-from h2q.errors import CorpusError, H2QError, Interrupted, SettingError
+from h2q.errors import CorpusError, H2QError, Interrupted, ModelFileError, SettingError
 from h2q.files import locked_directory
+from h2q.help_text import HelpFormatter
 from h2q.interrupts import termination_as_interrupt
 from h2q.messages import message
 from h2q.offline import forbid_network
+from h2q.programs import command_line, programs
 from h2q.settings_file import Settings, read_settings
 
 _TRAINING_FLAGS = ("epochs", "max_minutes", "patience", "lr", "batch_size", "seed")
@@ -47,6 +49,7 @@ def chat_main(arguments: list[str] | None = None) -> int:
 def _run(arguments, build_parser, work) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     prepare_streams()
+    messages.set_programs(*programs())
     console = Console()
     with contextlib.suppress(RuntimeError, ValueError):  # no stderr, or one without a descriptor
         faulthandler.enable()
@@ -99,12 +102,21 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parser(description: str) -> _Parser:
-    parser = _Parser(description=message(description), allow_abbrev=False, add_help=False)
+    parser = _Parser(
+        description=message(description),
+        allow_abbrev=False,
+        add_help=False,
+        formatter_class=HelpFormatter,
+    )
     parser._optionals.title = message("help.options")
+    parser._positionals.title = message("help.positionals")
     parser.add_argument("-h", "--help", action="help", help=message("help.help"))
     version = f"H2Q-Evo {h2q.__version__}"
     parser.add_argument(
         "--version", action="version", version=version, help=message("help.version")
+    )
+    parser.add_argument(
+        "--completion", action=Completion, metavar="|".join(SHELLS), help=message("help.completion")
     )
     parser.add_argument("--lang", metavar="zh|en", help=message("help.lang"))
     return parser
@@ -242,8 +254,7 @@ def _require_choice(name: str, value: str, known) -> None:
 
 def _resume_command(arguments: list[str]) -> str:
     resume = [] if "--resume" in arguments else ["--resume"]
-    interpreter = ["python3"] if sys.argv[0].endswith(".py") else []
-    return shlex.join([*interpreter, sys.argv[0], *arguments, *resume])
+    return f"{programs()[0]} {command_line([*arguments, *resume])}"
 
 
 def _train_or_evolve(arguments: argparse.Namespace, console: Console) -> None:
@@ -310,11 +321,14 @@ def _chat(arguments: argparse.Namespace, console: Console) -> None:
     settings = {name: getattr(arguments, name) for name in _SAMPLING_FLAGS}
     sampling = SamplingConfig(**settings, stop=stop)
     console.silent = arguments.json
+    if not arguments.model.exists():  # said at once, not after PyTorch is there
+        raise ModelFileError("model.missing", path=arguments.model)
     if arguments.mode == "export":
         _export(arguments, console)
         return
 
-    from h2q.chat_commands import run
+    with console.passing("start.loading"):
+        from h2q.chat_commands import run
 
     run(arguments, sampling, console)
 

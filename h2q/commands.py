@@ -6,7 +6,6 @@ on the output directory.
 
 import argparse
 import contextlib
-import shlex
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -41,6 +40,7 @@ from h2q.knowledge import (
     shipped_data,
 )
 from h2q.model_file import load_model
+from h2q.programs import command_line
 from h2q.report import write_report
 from h2q.saved_run import SavedRun, load_saved_run
 from h2q.tensorboard_curves import TensorBoardCurves, require_tensorboard
@@ -188,13 +188,13 @@ class TrainingCommands:
 
     def _say_next(self) -> None:
         """The next commands, with the places that were named on the command line."""
-        model, places = "", ""
+        model = places = ""
         if self.output_dir != Path():
-            model = f" --model {shlex.quote(str(self.output_dir / MODEL_PATH))}"
-            places = f" --output_dir {shlex.quote(str(self.output_dir))}"
+            model = f" --model {command_line([str(self.output_dir / MODEL_PATH)])}"
+            places = f" --output_dir {command_line([str(self.output_dir)])}"
         for name in ("data_dir", "eval_dir", "encoding"):
             if (value := getattr(self.arguments, name)) is not None:
-                places += f" --{name} {shlex.quote(str(value))}"
+                places += f" --{name} {command_line([str(value)])}"
         self.console.say("train.next", model=model, places=places)
 
     def _saved_run(self) -> SavedRun | None:

@@ -9,6 +9,7 @@ import contextlib
 import json
 import re
 import sys
+import unicodedata
 
 from h2q.errors import SaveFailed
 from h2q.messages import message
@@ -23,6 +24,11 @@ def printable(text: str) -> str:
     """``text`` with each character that could act on a terminal shown as ``\\x1b`` or the like."""
     text = text.replace("\r\n", "\n")
     return _UNPRINTABLE.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
+
+
+def columns(text: str) -> int:
+    """The columns that ``text`` takes on a screen: a Chinese character takes two."""
+    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
 
 
 def prepare_streams() -> None:
@@ -90,12 +96,15 @@ class Console:
         layout = "{percentage:3.0f}% {bar} {n_fmt}/{total_fmt} | " + layout + "{postfix}"
         options = {"leave": False, "dynamic_ncols": True, "bar_format": layout}
         with tqdm(total=total, initial=done, **options) as self._bar:
-            self._bar.dynamic_ncols = _with_room_for_interrupt(self._bar.dynamic_ncols)
+            measure = self._bar.dynamic_ncols
+            self._bar.dynamic_ncols = _with_room_for_interrupt(measure)
             try:
                 yield show
             finally:
                 bar, self._bar = self._bar, None
                 bar.close()
+                if measure and (width := measure(sys.stderr)[0]):  # over a ^C behind the bar
+                    _emit(sys.stderr, "\r" + " " * (width - 1) + "\r")
 
     @contextlib.contextmanager
     def passing(self, key: str, **values):
@@ -132,12 +141,14 @@ def _with_room_for_interrupt(measure):
 
 
 def duration(seconds: float) -> str:
-    """A time as a person says it: in seconds, minutes or hours."""
+    """A time as a person says it: in seconds, minutes, hours or days."""
     if seconds < 90:
         return message("time.seconds", count=seconds)
     if seconds < 90 * 60:
         return message("time.minutes", count=seconds / 60)
-    return message("time.hours", count=seconds / 3600)
+    if seconds < 48 * 3600:
+        return message("time.hours", count=seconds / 3600)
+    return message("time.days", count=seconds / 86400)
 
 
 def _is_terminal(stream) -> bool:

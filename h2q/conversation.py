@@ -84,6 +84,7 @@ class Conversation:
     def command(self, line: str) -> None:
         """What a line that begins with ``/`` asks for; what is wrong with it is said."""
         name, _, rest = line[1:].strip().partition(" ")
+        name = name.lower() or "help"
         known = {
             "help": lambda rest: self.console.say("chat.commands"),
             "set": self._set,
@@ -108,6 +109,9 @@ class Conversation:
             )
 
     def _set(self, rest: str) -> None:
+        if not rest:
+            self._show()
+            return
         name, _, value = rest.partition(" ")
         settings = {item.name: item for item in fields(SamplingConfig)}
         if name not in settings:

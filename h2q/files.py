@@ -171,7 +171,9 @@ def read_json(path: Path) -> Any:
         if os.path.getsize(path) > JSON_LIMIT_BYTES:
             raise ValueError(f"more than {JSON_LIMIT_BYTES} bytes")
         return parse_json(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise UnusableInput("file.json", path=path, reason=error.strerror or error) from error
+    except ValueError as error:
         raise UnusableInput("file.json", path=path, reason=error) from error
 
 

@@ -209,9 +209,10 @@ def _opened(path: Path, signature: str) -> sqlite3.Connection | None:
         return None
     with contextlib.suppress(sqlite3.DatabaseError):
         index = sqlite3.connect(path)
-        if index.execute("SELECT signature FROM about").fetchone() == (signature,):
-            return index
-        index.close()
+        with contextlib.suppress(sqlite3.DatabaseError):
+            if index.execute("SELECT signature FROM about").fetchone() == (signature,):
+                return index
+        index.close()  # Windows replaces no file that is open
     return None
 
 

@@ -5,9 +5,15 @@ shows (epoch, batch, evaluation, final block, statistics) keep its format to the
 """
 
 import os
+import sys
 
 LANGUAGES = ("zh", "en")
 _language = "zh"
+# How a person starts the two programs: {train_program} and {chat_program} in any sentence.
+_programs = {
+    "train_program": "python3 local_training_system.py",
+    "chat_program": "python3 local_inference_demo.py",
+}
 
 
 def set_language(language: str) -> None:
@@ -18,10 +24,22 @@ def set_language(language: str) -> None:
     _language = language
 
 
+def set_programs(train: str, chat: str) -> None:
+    """Chooses how messages say that training and talking are started."""
+    _programs.update(train_program=train, chat_program=chat)
+
+
 def default_language() -> str:
-    """``H2Q_LANG`` where it names a language we speak, else Chinese."""
+    """``H2Q_LANG`` where it names a language we speak; else Chinese, or English where stdout is in
+    an encoding without Chinese characters."""
     wanted = os.environ.get("H2Q_LANG", "")
-    return wanted if wanted in LANGUAGES else "zh"
+    if wanted in LANGUAGES:
+        return wanted
+    try:
+        "中".encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        return "en"
+    return "zh"
 
 
 def message(key: str, /, **values) -> str:
@@ -31,7 +49,7 @@ def message(key: str, /, **values) -> str:
 
 def message_in(language: str, key: str, /, **values) -> str:
     """The sentence named ``key`` in a language of its own, where the usual one cannot be shown."""
-    return MESSAGES[key][LANGUAGES.index(language)].format(**values)
+    return MESSAGES[key][LANGUAGES.index(language)].format(**_programs, **values)
 
 
 def language() -> str:
@@ -210,9 +228,8 @@ MESSAGES: dict[str, tuple[str, str]] = {
     ),
     # Models
     "model.missing": (
-        "找不到模型 {path}；请先训练：python3 local_training_system.py --mode train",
-        "There is no model at {path}; train one first: "
-        "python3 local_training_system.py --mode train",
+        "找不到模型 {path}；请先训练：{train_program} --mode train",
+        "There is no model at {path}; train one first: {train_program} --mode train",
     ),
     "model.unreadable": (
         "无法读取 {path}：{reason}；请检查路径和权限。",
@@ -345,6 +362,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "time.seconds": ("{count:.0f} 秒", "{count:.0f} s"),
     "time.minutes": ("{count:.0f} 分钟", "{count:.0f} min"),
     "time.hours": ("{count:.1f} 小时", "{count:.1f} h"),
+    "time.days": ("{count:.0f} 天", "{count:.0f} days"),
     "train.epoch": (
         "\n📅 Epoch {epoch}/{epochs}\n----------------------------------------",
         "\n📅 Epoch {epoch}/{epochs}\n----------------------------------------",
@@ -398,14 +416,14 @@ MESSAGES: dict[str, tuple[str, str]] = {
     ),
     "train.next": (
         "💡 这样小的模型会学到您文本的用词和文风，但不会推理，说的话也不保证属实。接下来：\n"
-        "   python3 local_inference_demo.py --mode demo{model}\n"
-        "   python3 local_inference_demo.py --mode interactive{model}\n"
-        "   python3 local_training_system.py --mode evolve --cycles 3{places}",
+        "   {chat_program} --mode demo{model}\n"
+        "   {chat_program} --mode interactive{model}\n"
+        "   {train_program} --mode evolve --cycles 3{places}",
         "💡 So small a model learns the words and the style of your text; it does not reason, and "
         "what it says need not be true. Next:\n"
-        "   python3 local_inference_demo.py --mode demo{model}\n"
-        "   python3 local_inference_demo.py --mode interactive{model}\n"
-        "   python3 local_training_system.py --mode evolve --cycles 3{places}",
+        "   {chat_program} --mode demo{model}\n"
+        "   {chat_program} --mode interactive{model}\n"
+        "   {train_program} --mode evolve --cycles 3{places}",
     ),
     "train.interrupted": (
         "已在第 {step} 步停止，进度保存在 {path}。",
@@ -685,9 +703,8 @@ MESSAGES: dict[str, tuple[str, str]] = {
     ),
     "chat.no_training": ("\n📈 没有训练日志。", "\n📈 There is no training log."),
     "chat.no_evolution": (
-        "🧬 还没有进化统计；用 python3 local_training_system.py --mode evolve 开始。",
-        "🧬 There are no evolution statistics yet; begin with "
-        "python3 local_training_system.py --mode evolve",
+        "🧬 还没有进化统计；用 {train_program} --mode evolve 开始。",
+        "🧬 There are no evolution statistics yet; begin with {train_program} --mode evolve",
     ),
     "chat.more": ("... ", "... "),
     "chat.unknown": (
@@ -727,8 +744,8 @@ MESSAGES: dict[str, tuple[str, str]] = {
     ),
     "score.empty": ("📏 {path} | 空文件", "📏 {path} | empty"),
     "usage.files": (
-        "--mode score 需要文件：local_inference_demo.py --mode score 文件…",
-        "--mode score needs files: local_inference_demo.py --mode score FILE...",
+        "--mode score 需要文件：{chat_program} --mode score 文件…",
+        "--mode score needs files: {chat_program} --mode score FILE...",
     ),
     "usage.no_files": (
         "只有 --mode score 才接受文件 {name}；要续写文字请用 --prompt。",
@@ -763,13 +780,14 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "report.speed": ("速度（字节/秒）", "Speed (bytes/s)"),
     "report.minutes": ("分钟", "minutes"),
     "report.evolution": (
-        "进化：每个周期新模型的改进及其区间",
-        "Evolution: gain of each new model, with its interval",
+        "进化：新模型的改进及其区间",
+        "Evolution: gain of the new model",
     ),
     "report.promoted": ("采用", "kept"),
     "report.rejected": ("未采用", "not kept"),
     "report.cycle": ("周期", "cycle"),
-    "report.better": ("改进（nat / 字节）", "gain (nats per byte)"),
+    "report.facts": ("新事实答对（百分点）", "new facts right (points)"),
+    "report.prose": ("留出文本（比特 / 字节）", "held-out text (bits per byte)"),
     # Export
     "export.done": ("💾 已导出 {form}：{files}", "💾 Exported as {form}: {files}"),
     "export.card": (
@@ -828,12 +846,18 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "与本机训练好的模型对话。完全离线。",
         "Talk to the model trained on this machine. Entirely offline.",
     ),
+    "help.usage": ("用法: ", "usage: "),
+    "help.positionals": ("文件", "files"),
     "help.options": ("参数", "options"),
     "help.help": ("显示本说明", "show this help"),
     "help.version": ("显示版本", "show the version"),
+    "help.completion": (
+        "显示命令行补全的脚本（需要安装 shtab）",
+        "show the script that completes this command in a shell (needs shtab installed)",
+    ),
     "help.lang": (
-        "界面语言（默认：zh，或环境变量 H2Q_LANG）",
-        "language (default: zh, or H2Q_LANG)",
+        "界面语言（默认：环境变量 H2Q_LANG，或 zh）",
+        "language (default: H2Q_LANG, or zh)",
     ),
     "help.mode_train": (
         "运行模式（默认：train）",
@@ -874,8 +898,9 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "it was broken off",
     ),
     "help.preset": (
-        "预设：readme（README 的 8M 模型，默认）或 tiny（约 1M 参数，先试试看）",
-        "readme (the README's 8M model, default) or tiny (about 1M parameters, for a first try)",
+        "预设：readme（README 的 8M 模型，默认）、fast（同样的模型，学得快得多）或 tiny（约 1M 参数，先试试看）",
+        "readme (the README's 8M model, default), fast (the same model learns much faster) or tiny "
+        "(about 1M parameters, for a first try)",
     ),
     "help.config": (
         "从 TOML 文件读取设置；命令行上给出的参数优先",

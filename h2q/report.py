@@ -25,6 +25,7 @@ _CHINESE_FONTS = (
 # Parts of their files' names: matplotlib's list does not know a font installed after it was made.
 _CHINESE_FILES = ("cjk", "wqy", "notosanssc", "sourcehan", "msyh", "simhei", "pingfang", "heiti")
 _WIDTH, _ROW_HEIGHT, _DPI = 10.0, 3.2, 120  # inches, dots an inch
+_MEASURES = {"facts": 100.0, "prose": 1.0}  # primary measures of a cycle; share to per cent
 _TRAINING, _HELDOUT, _KEPT, _REJECTED = "#7aa6d6", "#d1495b", "#2a9d5c", "#8a8a8a"
 
 
@@ -64,7 +65,11 @@ def draw(log: list[dict], history: list[dict]):
         _draw_rate(figure.add_subplot(grid[1, 0]), log, label)
         _draw_speed(figure.add_subplot(grid[1, 1]), log, label)
     if history:
-        draw_evolution(figure.add_subplot(grid[rows - 1, :]), history, label)
+        # Each measure has its own unit, and so a panel of its own.
+        measured = [key for key in _MEASURES if any(e.get("primary") == key for e in history)]
+        cells = grid[rows - 1, :].subgridspec(1, max(1, len(measured)))
+        for cell, measure in zip(cells, measured or ["facts"]):
+            draw_evolution(figure.add_subplot(cell), history, measure, label)
     for axes in figure.axes:
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
@@ -91,9 +96,10 @@ def _draw_loss(axes, log, label) -> None:
     axes.annotate(
         f"{heldout[best]:.4f}",
         (steps[best], heldout[best]),
-        xytext=(0, 8),
+        xytext=(0, -6),
         textcoords="offset points",
         ha="center",
+        va="top",
         color=_HELDOUT,
     )
     axes.margins(y=0.15)
@@ -116,8 +122,10 @@ def _draw_speed(axes, log, label) -> None:
     axes.set_ylim(bottom=0)
 
 
-def draw_evolution(axes, history: list[dict], label) -> None:
-    """How much better each cycle's challenger was, with its interval; kept ones are filled."""
+def draw_evolution(axes, history: list[dict], measure: str, label) -> None:
+    """How much better each challenger was that ``measure`` decided about, with its interval; kept
+    ones are filled."""
+    scale = _MEASURES[measure]
     for promoted, color, key in (
         (True, _KEPT, "report.promoted"),
         (False, _REJECTED, "report.rejected"),
@@ -127,13 +135,18 @@ def draw_evolution(axes, history: list[dict], label) -> None:
             difference = entry.get("difference")
             if bool(entry.get("promoted")) != promoted or not isinstance(difference, dict):
                 continue
-            mean, low, high = (-_number(difference.get(name)) for name in ("mean", "high", "low"))
+            if entry.get("primary") != measure:
+                continue
+            mean, low, high = (
+                -scale * _number(difference.get(name)) for name in ("mean", "high", "low")
+            )
             if not math.isfinite(mean):
                 continue
             cycles.append(_number(entry.get("cycle", number)))
             means.append(mean)
-            below.append(max(0.0, mean - low) if math.isfinite(low) else 0.0)
-            above.append(max(0.0, high - mean) if math.isfinite(high) else 0.0)
+            # Too few facts for an interval: a point without bars.
+            below.append(max(0.0, mean - low) if math.isfinite(low) else math.nan)
+            above.append(max(0.0, high - mean) if math.isfinite(high) else math.nan)
         if cycles:
             axes.errorbar(
                 cycles,
@@ -148,7 +161,7 @@ def draw_evolution(axes, history: list[dict], label) -> None:
     axes.axhline(0, color="black", linewidth=0.8)
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set(title=label("report.evolution"), xlabel=label("report.cycle"))
-    axes.set_ylabel(label("report.better"))
+    axes.set_ylabel(label(f"report.{measure}"))
     if axes.get_legend_handles_labels()[0]:
         axes.legend(frameon=False)
 
@@ -173,7 +186,7 @@ def chinese_font() -> str | None:
 LABELS = (
     *("report.loss", "report.batches", "report.train", "report.heldout", "report.step"),
     *("report.nats", "report.rate", "report.speed", "report.minutes", "report.evolution"),
-    *("report.promoted", "report.rejected", "report.cycle", "report.better"),
+    *("report.promoted", "report.rejected", "report.cycle", "report.facts", "report.prose"),
 )
 
 

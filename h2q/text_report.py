@@ -3,18 +3,19 @@
 Also what is there twice. Reads a few KiB besides what the scan has counted.
 """
 
-import unicodedata
+import shutil
 from collections import defaultdict
 from pathlib import Path
 
-from h2q.console import Console
+from h2q.console import Console, columns
 from h2q.corpus import ByteStream, Corpus
 from h2q.messages import message
 from h2q.text_files import Scan, TextFile
 from h2q.tokenizer import END_OF_DOCUMENT, decode
 
 LINES_SHOWN = 3
-LINE_COLUMNS = 72  # a Chinese character takes two
+LINE_COLUMNS = 72  # at most; a Chinese character takes two
+_INDENT_COLUMNS = 6  # before a line that is shown, and the last column of the terminal
 FILES_SHOWN = 10
 _PIECE_BYTES = 4096  # read to find a line in
 
@@ -87,11 +88,12 @@ def sample_lines(stream: ByteStream, count: int = LINES_SHOWN) -> list[str]:
 
 
 def _cut(line: str) -> str:
-    """``line``, or what of it fits into ``LINE_COLUMNS`` with a mark that there is more."""
-    columns = 0
+    """``line``, or what of it fits on the screen with a mark that there is more."""
+    most = min(LINE_COLUMNS, shutil.get_terminal_size().columns - _INDENT_COLUMNS)
+    width = 0
     for index, character in enumerate(line):
-        columns += 2 if unicodedata.east_asian_width(character) in "WF" else 1
-        if columns > LINE_COLUMNS:
+        width += columns(character)
+        if width > most:
             return line[: index - 1] + "…"
     return line
 

@@ -209,8 +209,11 @@ def test_bar_fits_the_terminal_and_shows_the_time_left(monkeypatch):
         with console.progress(10) as show:
             show(5, "1,300 字节/秒")
             console._bar.refresh()
-            drawn = os.read(master, 65536).decode("utf-8")
+            drawn = b""
+            while "秒".encode() not in drawn:  # what was drawn may come in parts
+                drawn += os.read(master, 65536)
     os.close(master)
+    drawn = drawn.decode("utf-8")
     shown = drawn.rpartition("\r")[2].rstrip()  # blanks over what the first one left
     wide = sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in shown)
     assert 60 <= wide <= 70 - len("^C")
@@ -233,7 +236,14 @@ def test_a_passing_notice_leaves_nothing(monkeypatch, capsys):
 
 @pytest.mark.parametrize(
     ("seconds", "said"),
-    [(0, "0 秒"), (89, "89 秒"), (95, "2 分钟"), (5300, "88 分钟"), (9000, "2.5 小时")],
+    [
+        (0, "0 秒"),
+        (89, "89 秒"),
+        (95, "2 分钟"),
+        (5300, "88 分钟"),
+        (9000, "2.5 小时"),
+        (450_000, "5 天"),
+    ],
 )
 def test_duration(seconds, said):
     assert duration(seconds) == said

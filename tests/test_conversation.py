@@ -86,10 +86,17 @@ def test_set(talk, line, name, value, capsys):
     assert f"{name}={value}" in capsys.readouterr().out.replace("\\\\n", "\\n")
 
 
+def test_a_command_that_is_not_finished_shows_what_there_is(talk, capsys):
+    talk.command("/set")
+    assert "temperature=" in capsys.readouterr().out
+    talk.command("/")
+    assert "/regen" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     "line",
-    ["/set temperature 99", "/set temperature x", "/set colour 1", "/set", "/hlep", "/save", "/load",
-     "/load none.json", "/save /proc/x/y", "/set seed 1.5", "/"],
+    ["/set temperature 99", "/set temperature x", "/set colour 1", "/hlep", "/save", "/load",
+     "/load none.json", "/save /proc/x/y", "/set seed 1.5"],
 )  # fmt: skip
 def test_what_cannot_be_done_is_said_in_one_line(talk, line, capsys):
     before = talk.sampling

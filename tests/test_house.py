@@ -9,10 +9,10 @@ import pytest
 from conftest import REPOSITORY, run_python
 
 ROWS = """
-messages errors config settings_file files tokenizer offline console interrupts
+messages errors config settings_file files tokenizer offline programs console help_text interrupts
 encodings text_files corpus hardware attention fused drafts model muon optim checkpoint model_file saved_run
 wordings knowledge sampling endings decoding generation evaluation scoring capability gate splits lessons lineage learner trainer inference export challenger examination verdict cycle evolution report tensorboard_curves
-chat prompts conversation chat_commands text_report commands cli
+chat prompts conversation chat_commands text_report commands completion cli
 """
 FOUNDATION, *_ = (row.split() for row in ROWS.strip().splitlines())
 ORDER = ROWS.split()
@@ -21,6 +21,7 @@ EXTRAS = {  # of pyproject.toml: what they bring, and the one module that uses i
     "settings_file": {"tomli"},
     "report": {"matplotlib"},
     "export": {"safetensors"},
+    "completion": {"shtab"},
     "tensorboard_curves": {"tensorboard"},
 }
 TREES = {

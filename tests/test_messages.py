@@ -1,6 +1,8 @@
 import ast
+import io
 import re
 import string
+import sys
 
 import pytest
 
@@ -65,7 +67,8 @@ def test_each_sentence_is_in_its_language(key):
 def test_each_sentence_can_be_filled(key, language):
     messages.set_language(language)
     wanted = placeholders(MESSAGES[key][LANGUAGES.index(language)])
-    filled = message(key, **{name: 7 if spec else "seven" for name, spec, _ in wanted})
+    values = {name: 7 if spec else "seven" for name, spec, _ in wanted}
+    filled = message(key, **{name: values[name] for name in values.keys() - messages._programs})
     assert filled.strip()
     assert "{" not in filled
 
@@ -99,6 +102,7 @@ def test_every_message_is_given_the_values_it_needs():
     for place, key, call in spoken():
         given = {keyword.arg for keyword in call.keywords}
         needed = {name for name, _, _ in placeholders(MESSAGES.get(key, ("", ""))[0])}
+        needed -= set(messages._programs)
         if None not in given and given != needed:  # None stands for **values
             wrong.append((place, key, given ^ needed))
     assert wrong == []
@@ -144,6 +148,15 @@ def test_language_that_is_not_spoken_is_refused():
     with pytest.raises(ValueError, match="'fr'"):
         messages.set_language("fr")
     assert message("chat.bye") == "👋 再见！"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "language"), [("utf-8", "zh"), ("gbk", "zh"), ("cp1252", "en"), ("ascii", "en")]
+)
+def test_default_language_is_one_that_the_output_can_hold(monkeypatch, encoding, language):
+    monkeypatch.delenv("H2Q_LANG", raising=False)
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding=encoding))
+    assert messages.default_language() == language
 
 
 @pytest.mark.parametrize(

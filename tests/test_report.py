@@ -30,9 +30,11 @@ def epoch(number: int) -> dict:
     }
 
 
-def cycle(number: int, promoted: bool, mean: float, low: float, high: float) -> dict:
+def cycle(
+    number: int, promoted: bool, mean: float, low: float, high: float, primary: str = "prose"
+) -> dict:
     difference = {"mean": mean, "low": low, "high": high}
-    return {"cycle": number, "promoted": promoted, "difference": difference}
+    return {"cycle": number, "promoted": promoted, "difference": difference, "primary": primary}
 
 
 LOG = [epoch(number) for number in (1, 2, 3)]
@@ -81,6 +83,14 @@ def test_cycles_are_drawn_with_their_intervals():
     assert kept[0].get_markerfacecolor() != rejected[0].get_markerfacecolor()
 
 
+def test_each_measure_has_a_panel_in_its_own_unit():
+    facts, prose = drawn([], [*HISTORY, cycle(4, True, -0.25, -0.5, -0.125, "facts")]).axes
+    (kept,) = facts.containers
+    assert kept[0].get_ydata().tolist() == [25.0]  # points
+    assert [len(container[0].get_ydata()) for container in prose.containers] == [1, 1]
+    assert facts.get_ylabel() != prose.get_ylabel()
+
+
 def test_chinese_labels_where_a_font_has_them():
     figure = drawn(LOG, HISTORY)
     if report.chinese_font() is None:
@@ -110,7 +120,7 @@ def test_every_label_is_looked_up_in_the_font(monkeypatch):
     speak = report.message_in
     monkeypatch.setattr(report, "message_in", lambda lang, key: used.add(key) or speak(lang, key))
     monkeypatch.setattr(report, "chinese_font", lambda: None)
-    report.draw(LOG, HISTORY)
+    report.draw(LOG, [*HISTORY, cycle(4, True, -0.25, -0.5, -0.125, "facts")])
     assert used == set(report.LABELS)
 
 

@@ -1,0 +1,34 @@
+"""Help that fits the screen in both languages."""
+
+import pytest
+
+from h2q import messages
+from h2q.cli import _chat_parser, _train_parser
+from h2q.console import columns
+from h2q.help_text import wrapped
+from h2q.messages import MESSAGES
+
+
+@pytest.mark.parametrize("language", messages.LANGUAGES)
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_help_fits_the_screen(monkeypatch, language, width):
+    monkeypatch.setenv("COLUMNS", str(width))
+    messages.set_language(language)
+    for parser in (_train_parser(), _chat_parser()):
+        assert max(map(columns, parser.format_help().splitlines())) < width
+
+
+@pytest.mark.parametrize("width", [24, 40])
+def test_nothing_is_lost_and_no_line_begins_with_a_closing_mark(width):
+    for sentences in MESSAGES.values():
+        for text in sentences:
+            lines = wrapped(text, width)
+            assert "".join("".join(lines).split()) == "".join(text.split())
+            assert not any(line[:1] in set("，。；：、！？）”》") for line in lines[1:])
+            assert all(line == line.strip() for line in lines[1:])
+
+
+def test_help_in_chinese_is_chinese_throughout():
+    text = _chat_parser().format_help()
+    for word in ("usage", "positional", "options", "show"):
+        assert word not in text
