@@ -7,6 +7,7 @@ little worse than that of a sliding window, the same for every model.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,11 +53,17 @@ def perplexity(loss: float) -> float:
 
 @torch.inference_mode()
 def evaluate(
-    model: Transformer, text: ByteStream, *, limit_bytes: int, dtype: torch.dtype = torch.float32
+    model: Transformer,
+    text: ByteStream,
+    *,
+    limit_bytes: int,
+    dtype: torch.dtype = torch.float32,
+    between: Callable[[], None] = lambda: None,
 ) -> Evaluation:
     """Losses of ``model`` on ``text``, on at most about ``limit_bytes`` evenly spread over it.
 
-    Leaves the model in the mode, training or not, in which it was.
+    Leaves the model in the mode, training or not, in which it was. ``between`` is called before
+    every ``EVALUATION_BATCH`` windows, and may raise.
     """
     device = next(model.parameters()).device
     windows = text.windows(model.config.context_length, limit_bytes)
@@ -64,6 +71,7 @@ def evaluate(
     was_training = model.training
     model.eval()
     for first in range(0, len(windows), EVALUATION_BATCH):
+        between()
         chosen = windows[first : first + EVALUATION_BATCH]
         longest = max(count for _, count in chosen)
         tokens = torch.zeros(len(chosen), longest + 1, dtype=torch.long)

@@ -120,8 +120,12 @@ class LocalModelTrainer:
         if self.stopped_early:
             return True
         if self.config.max_minutes:
-            return self.position.progress >= 1.0
+            return self._time_is_up and self.position.batch == 0  # evaluated as well
         return self.position.epoch >= self.config.epochs
+
+    @property
+    def _time_is_up(self) -> bool:
+        return bool(self.config.max_minutes) and self.position.progress >= 1.0
 
     @property
     def stopped_early(self) -> bool:
@@ -148,7 +152,7 @@ class LocalModelTrainer:
         with stop_requests() as stop, self._progress_bar() as advance:
             while not self.finished:
                 self._train_epoch(stop, advance)
-                path = self._finish_epoch()
+                path = self._finish_epoch(stop)
                 if stop() and not self.finished:
                     raise Interrupted("train.interrupted", step=self.position.step, path=path)
         if self.stopped_early:
@@ -206,6 +210,8 @@ class LocalModelTrainer:
             position.batch,
         )
         for inputs, targets in batches:
+            if self._time_is_up:
+                break
             loss = self.train_step(inputs, targets)
             if position.first_loss is None:
                 position.first_loss = loss
@@ -228,16 +234,21 @@ class LocalModelTrainer:
                 self._curves.step(position.step, loss, self.learner.optimizers.lr)
             advance(position)
             self._estimate(seconds)
-            if stop():
-                path = self._save()
-                raise Interrupted("train.interrupted", step=position.step, path=path)
-            if self.config.max_minutes and self.finished:
+            self._leave_if(stop)
+            if self._time_is_up:
                 break
             if position.seconds - saved >= self.config.save_interval_seconds:
                 self._say_saved(self._save())
                 self._show_sample()
                 self._tick()
                 saved = position.seconds
+
+    def _leave_if(self, stop) -> None:
+        """Saves and raises ``Interrupted`` when asked to stop: after a step, or in an evaluation,
+        which a resumed run then begins anew."""
+        if stop():
+            path = self._save()
+            raise Interrupted("train.interrupted", step=self.position.step, path=path)
 
     def _tick(self) -> float:
         """Adds the time since the last call to that of the run; returns it, in seconds."""
@@ -284,11 +295,15 @@ class LocalModelTrainer:
             self.learner.average()
         return loss_sum / count
 
-    def _finish_epoch(self) -> Path:
+    def _finish_epoch(self, stop) -> Path:
         """Evaluates, writes the log, saves; returns the checkpoint."""
         position = self.position
         result = evaluate(
-            self.model, self.corpus.heldout, limit_bytes=self.config.eval_bytes, dtype=self.dtype
+            self.model,
+            self.corpus.heldout,
+            limit_bytes=self.config.eval_bytes,
+            dtype=self.dtype,
+            between=lambda: self._leave_if(stop),
         )
         if not math.isfinite(result.loss):
             raise TrainingDiverged("train.diverged", step=position.step)

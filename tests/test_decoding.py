@@ -1,3 +1,7 @@
+import os
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -114,3 +118,19 @@ def test_without_onednn_it_computes_the_same(model, monkeypatch):
     monkeypatch.setattr(decoding, "_onednn_packs", lambda: False)
     [got] = Decoder(model).read([(0, text)])
     assert np.abs(got - wanted).max() < 1e-4 * np.abs(wanted).max()
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_memory_does_not_grow_with_every_new_length():
+    """oneDNN keeps a kernel for each number of rows: without rounding, 3 MB a length here."""
+    decoder = Decoder(Transformer(CONFIGS["tiny"]).initialize(seed=0))
+    before = resident_bytes()
+    for length in range(60, 160):
+        decoder.keep(0, 0)
+        decoder.read([(0, bytes(length))])
+    assert resident_bytes() - before < 120e6
+
+
+def resident_bytes() -> int:
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from conftest import corpus_file, make_text
-from h2q import checkpoint
+from h2q import checkpoint, evaluation
 from h2q.config import (
     CHECKPOINT_DIR,
     MODEL_PATH,
@@ -275,6 +275,40 @@ def test_a_signal_saves_and_the_run_can_go_on(make_trainer, tmp_path, number):
     assert resumed.position.step == 6
     model = resumed.train().state_dict()
     assert all(torch.equal(model[name], straight[name]) for name in model)
+
+
+@pytest.mark.parametrize("settings", [{}, {"max_minutes": 1.0}], ids=["epochs", "time"])
+def test_a_signal_ends_an_evaluation_that_is_begun_anew(
+    make_trainer, tmp_path, monkeypatch, settings
+):
+    """Also the last one of a planned time: the resumed run evaluates before it delivers."""
+    monkeypatch.setattr(evaluation, "EVALUATION_BATCH", 1)
+    config = replace(CONFIG, epochs=1, **settings)
+    if settings:  # the time is up after ten steps, whatever the machine
+        monkeypatch.setattr(
+            LocalModelTrainer,
+            "_plan_by_time",
+            lambda self, seconds: setattr(self.position, "progress", self.position.step / 10),
+        )
+    straight = make_trainer(config, output="straight").train().state_dict()
+    trainer, evaluated = make_trainer(config), []
+
+    def interrupt_the_third(model, _):
+        if not model.training:
+            evaluated.append(1)
+            if len(evaluated) == 3:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    trainer.model.register_forward_pre_hook(interrupt_the_third)
+    with pytest.raises(Interrupted):
+        trainer.train()
+    assert len(evaluated) == 3
+    resumed = resume(make_trainer, tmp_path, config)
+    assert not resumed.finished and resumed.position.log == []
+    model = resumed.train().state_dict()
+    assert resumed.position.step == trainer.position.step
+    assert all(torch.equal(model[name], straight[name]) for name in model)
+    assert len(resumed.position.log) == 1
 
 
 def test_second_ctrl_c_leaves_at_once(make_trainer):
