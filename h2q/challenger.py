@@ -5,6 +5,7 @@ the last quarter are also averaged, and a mixture of that average with the champ
 candidate. Dev chooses one of the three. Does not know what the lesson is about.
 """
 
+import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -84,7 +85,7 @@ def train_challenger(
     trainer = LocalModelTrainer(
         corpus,
         directory,
-        champion.config,
+        replace(champion.config, dropout=0.0),  # in one pass over new text it only costs
         challenger_config(recipe, size, context_length),
         device=recipe.device,
         dtype=recipe.dtype,
@@ -93,12 +94,14 @@ def train_challenger(
         average_from=1 - _AVERAGED_SHARE,
         resume_from=load_saved_run(directory, console),
     )
-    challenger = trainer.train()
-    last = {name: value.clone() for name, value in challenger.state_dict().items()}
+    trained = trainer.train()
+    last = trained.state_dict()
     averaged = trainer.learner.averaged_weights() or last
     old = champion.state_dict()
     mixed = {name: averaged[name].lerp(old[name], _CHAMPIONS_SHARE) for name in averaged}
     candidates = {"last": last, "averaged": averaged, "mixed": mixed}
+    challenger = copy.deepcopy(champion)
+    challenger.drafts = trained.drafts
     costs = {}
     for name, weights in candidates.items():
         challenger.load_state_dict(weights)

@@ -148,7 +148,7 @@ class EvolutionConfig(_Checked):
     review_fraction: float = _setting(0.1, 0.0, 0.9)  # of those, about facts learnt before
     replay_fraction: float = _setting(0.4, 0.0, 0.95)  # of the text: the person's own
     unasked_share: float = _setting(0.2, 0.0, 1.0)  # of entities no question is ever trained on
-    lr: float = _setting(8e-3, 1e-9, 10.0)  # peak of AdamW's, from which it falls to 0
+    lr: float = _setting(4e-3, 1e-9, 10.0)  # peak of AdamW's, from which it falls to 0
 
 
 @dataclass(frozen=True)

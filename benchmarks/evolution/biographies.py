@@ -176,7 +176,7 @@ def arguments_of(line: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--relations", type=int, default=4)
     parser.add_argument("--base_epochs", type=int, default=3)
     parser.add_argument("--replay", type=float, default=0.4)
-    parser.add_argument("--lr", type=float, default=8e-3)
+    parser.add_argument("--lr", type=float, default=4e-3)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--arms", nargs="+", default=["P0", "P1", "P2", "E"])
     parser.add_argument("--model", choices=MODELS, default="prototype")

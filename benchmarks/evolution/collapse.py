@@ -51,7 +51,7 @@ def own_writing(model: Transformer, corpus: Corpus, size: int, seed: int) -> lis
             for number in range(len(texts), len(texts) + _STREAMS)
         ]
         answers = generate_batch(decoder, [prompt.encode() for prompt in prompts], settings)
-        texts += [prompt + made.text for prompt, made in zip(prompts, answers)]
+        texts += [prompt + made.text.decode() for prompt, made in zip(prompts, answers)]
         written = sum(map(len, texts))
     return texts
 
