@@ -95,9 +95,11 @@ class Console:
         layout = message("progress.bar", elapsed="{elapsed}", remaining="{remaining}")
         layout = "{percentage:3.0f}% {bar} {n_fmt}/{total_fmt} | " + layout + "{postfix}"
         options = {"leave": False, "dynamic_ncols": True, "bar_format": layout}
+        options["delay"] = 1e-9  # nothing is drawn before there is room
         with tqdm(total=total, initial=done, **options) as self._bar:
             measure = self._bar.dynamic_ncols
             self._bar.dynamic_ncols = _with_room_for_interrupt(measure)
+            self._bar.refresh()
             try:
                 yield show
             finally:
