@@ -29,15 +29,15 @@ def test_row_1_kill_at_a_random_moment(runs):
 
 
 def test_row_2_kill_inside_a_save(runs, strace):
-    assert lost(loops.killed_in_every_call(runs, share=0.02)) == []
+    assert lost(loops.killed_in_every_call(runs, share=0.007)) == []
 
 
 def test_row_4_kill_while_recovering(runs, strace):
-    assert lost(loops.killed_in_every_call(runs, 0.02, loops.half_recovered(runs))) == []
+    assert lost(loops.killed_in_every_call(runs, 0.017, loops.half_recovered(runs))) == []
 
 
 def test_row_6_an_error_of_the_system_is_told_and_never_passed_over(runs, strace):
-    assert lost(loops.failed_in_every_call(runs, share=0.02)) == []
+    assert lost(loops.failed_in_every_call(runs, share=0.007)) == []
 
 
 def test_row_16_newest_checkpoint_damaged(runs):
