@@ -53,13 +53,14 @@ class ForkServer:
     def start(self, file: Path, arguments, *, cwd: Path, streams, environment=None) -> int:
         """The process id of a child that runs ``file`` as ``python FILE ARGUMENTS`` would.
 
-        ``streams`` are open files or descriptors for 0, 1 and 2. ``wait`` has to follow.
+        ``streams`` are open files or descriptors for 0, 1 and 2. The environment is the server's
+        where none is given. ``wait`` has to follow.
         """
         request = {
             "file": str(file),
             "arguments": list(map(str, arguments)),
             "cwd": str(cwd),
-            "environment": dict(os.environ if environment is None else environment),
+            "environment": environment,
         }
         data = json.dumps(request).encode("ascii")
         descriptors = [s if isinstance(s, int) else s.fileno() for s in streams]
@@ -158,7 +159,7 @@ def _serve(channel: socket.socket) -> None:
 
 
 def _warm_up() -> None:
-    """A step and a drawn byte, so that what PyTorch imports at the first use is imported once.
+    """A step of each optimizer, so that what PyTorch imports at the first use is imported once.
 
     On one thread: a child could not use the threads of a parallel region that ran before the fork.
     """
@@ -170,18 +171,20 @@ def _warm_up() -> None:
 
     assert torch.get_num_threads() == 1
     config = ModelConfig(embed_dim=16, n_heads=2, n_layers=1, context_length=8, feedforward_dim=16)
-    model = Transformer(config).initialize(0)
-    optimizers = Optimizers(model, TrainingConfig(), torch.float32)
-    model(torch.ones(1, 8, dtype=torch.long)).sum().backward()
-    optimizers.step()
+    for name in ("adamw", "muon"):
+        model = Transformer(config).initialize(0)
+        optimizers = Optimizers(model, TrainingConfig(optimizer=name), torch.float32)
+        model(torch.ones(1, 8, dtype=torch.long)).sum().backward()
+        optimizers.step()
 
 
 def _child(request: dict, descriptors: list[int]) -> None:
     """Becomes ``python FILE ARGUMENTS``, and ends as an interpreter does."""
     code = 1
     try:
-        os.environ.clear()
-        os.environ.update(request["environment"])
+        if request["environment"] is not None:
+            os.environ.clear()
+            os.environ.update(request["environment"])
         os.chdir(request["cwd"])
         _take_streams(descriptors)
         sys.path[:1] = [

@@ -88,7 +88,8 @@ def main() -> None:
     warnings.simplefilter("ignore")  # PyTorch's, about the strange tensors of hostile files
     print(f"{'row':6} {'fault':28} {'trials':>7} {'survived':>9} {'lost':>6} {'seconds':>8}")
     table = {}
-    with tempfile.TemporaryDirectory() as directory, Nursery(Path(directory) / "n") as nursery:
+    with tempfile.TemporaryDirectory() as directory:
+        nursery = Nursery(Path(directory) / "n")
         campaign = Campaign(nursery, Path(directory), options.share, options.count)
         rows = campaign.rows()
         for row in options.rows.split(",") if options.rows else rows:

@@ -15,8 +15,7 @@ from .trials import Runs
 def nursery(tmp_path_factory):
     if sys.platform != "linux":
         pytest.skip("needs Linux: processes are forked and watched through /proc")
-    with Nursery(tmp_path_factory.mktemp("nursery")) as running:
-        yield running
+    return Nursery(tmp_path_factory.mktemp("nursery"))
 
 
 @pytest.fixture(scope="module")

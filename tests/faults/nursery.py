@@ -1,11 +1,10 @@
 """Runs the command line in processes that may be killed or lied to by the system, many a minute.
 
-A server imports PyTorch once and forks a child for each run, so a trial costs half a second. In
-the children ``--preset tiny`` is a model of about 50 thousand parameters that is saved at every
-step. ``strace`` attaches to a child before it begins and injects a signal or an error into one of
-its system calls.
+Each is a forked child of ``tests.forks``, so a trial costs half a second. In the children ``--preset
+tiny`` is a model of about 50 thousand parameters that is saved at every step. ``strace`` attaches to
+a child before it begins and injects a signal or an error into one of its system calls.
 
-    python -m tests.faults.nursery      (the server: a JSON request a line, answers likewise)
+    python nursery.py REQUEST       (what a child runs; the request is JSON)
 """
 
 import contextlib
@@ -19,6 +18,8 @@ import time
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.forks import fork_server
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CALLS = {  # what is injected into, with the names that other processors have for it
@@ -51,7 +52,7 @@ class Ending:
 
 
 class Nursery:
-    """A server of forked runs; a context that ends it."""
+    """Forked runs, one at a time."""
 
     def __init__(self, directory: Path):
         """Keeps its own files (output and acknowledgements) in ``directory``."""
@@ -59,23 +60,6 @@ class Nursery:
         self.directory.mkdir(parents=True, exist_ok=True)
         self.gate = self.directory / "gate"
         os.mkfifo(self.gate)
-
-    def __enter__(self):
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY)}
-        environment.pop("H2Q_LANG", None)
-        self._server = subprocess.Popen(
-            [sys.executable, "-m", "tests.faults.nursery"],
-            cwd=REPOSITORY,
-            env=environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            encoding="utf-8",
-        )
-        return self
-
-    def __exit__(self, *_):
-        self._server.stdin.close()
-        self._server.wait(30)
 
     def train(self, *arguments, **options) -> Ending:
         return self.run("train", *arguments, **options)
@@ -113,7 +97,15 @@ class Nursery:
             "outputs": list(map(str, outputs)),
             "gate": str(self.gate) if traced else "",
         }
-        pid = self._ask(request)["pid"]
+        server = fork_server()
+        with (
+            open(os.devnull, "rb") as stdin,
+            outputs[0].open("wb") as out,
+            outputs[1].open("wb") as err,
+        ):
+            pid = server.start(
+                Path(__file__), [json.dumps(request)], cwd=request["cwd"], streams=[stdin, out, err]
+            )
         tracer, tally_path = None, self.directory / "tally"
         if traced:
             command = ["strace", "-f", "-p", str(pid)]
@@ -136,7 +128,7 @@ class Nursery:
             time.sleep(kill_after)
             with contextlib.suppress(ProcessLookupError):  # it was quicker
                 os.kill(pid, signal.SIGKILL)
-        code = json.loads(self._server.stdout.readline())["code"]
+        code = server.wait()
         if tracer is not None:
             tracer.communicate(timeout=_PATIENCE_SECONDS)
         stdout, stderr = (
@@ -146,11 +138,6 @@ class Nursery:
         acknowledged = [int.from_bytes(saved[i : i + 8], "little") for i in range(0, len(saved), 8)]
         return Ending(code, stdout, stderr, acknowledged, _tally(tally_path) if count else {})
 
-    def _ask(self, request: dict) -> dict:
-        self._server.stdin.write(json.dumps(request) + "\n")
-        self._server.stdin.flush()
-        return json.loads(self._server.stdout.readline())
-
 
 def _tally(path: Path) -> dict[str, int]:
     """Calls by name from the table of ``strace -c``."""
@@ -158,8 +145,8 @@ def _tally(path: Path) -> dict[str, int]:
     return {row[1]: int(row[0]) for row in rows if len(row) == 2 and row[0].isdigit()}
 
 
-def _use_small_model():
-    """Makes ``--preset tiny`` what this module's docstring says; returns its configuration."""
+def _use_small_model() -> None:
+    """Makes ``--preset tiny`` what this module's docstring says."""
     from h2q import config
 
     small = config.ModelConfig(
@@ -168,7 +155,6 @@ def _use_small_model():
     config.PRESETS["tiny"] = config.Preset(
         small, config.TrainingConfig(lr=2e-3, save_interval_seconds=0.0)
     )
-    return small
 
 
 def run_small(arguments: list[str]) -> int:
@@ -179,46 +165,11 @@ def run_small(arguments: list[str]) -> int:
     return cli.train_main(arguments)
 
 
-def _serve() -> None:
-    from h2q import chat, commands  # loads PyTorch and all of the package  # noqa: F401
-
-    _warm_up(_use_small_model())
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    for line in sys.stdin:
-        request = json.loads(line)
-        pid = os.fork()
-        if pid == 0:
-            _child(request)
-        print(json.dumps({"pid": pid}), file=answers, flush=True)
-        _, status = os.waitpid(pid, 0)
-        print(json.dumps({"code": os.waitstatus_to_exitcode(status)}), file=answers, flush=True)
-
-
-def _warm_up(config) -> None:
-    """A step of each optimizer, so that what PyTorch imports at the first use is imported once."""
-    import torch
-
-    from h2q.config import TrainingConfig
-    from h2q.model import Transformer
-    from h2q.optim import Optimizers
-
-    for name in ("adamw", "muon"):
-        model = Transformer(config).initialize(0)
-        optimizers = Optimizers(model, TrainingConfig(optimizer=name), torch.float32)
-        model(torch.ones(1, 8, dtype=torch.long)).sum().backward()
-        optimizers.step()
-
-
 def _child(request: dict) -> None:
     code = 99
     try:
-        os.chdir(request["cwd"])
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-        *streams, acknowledged = (os.open(path, flags) for path in request["outputs"])
-        for number, descriptor in enumerate([os.open(os.devnull, os.O_RDONLY), *streams]):
-            os.dup2(descriptor, number)
-        sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
-        _report_saves_to(acknowledged)
+        _use_small_model()
+        _report_saves_to(os.open(request["outputs"][2], os.O_WRONLY))
         exec(request["first"], {})
         if request["gate"]:
             Path(request["gate"]).read_bytes()
@@ -268,4 +219,4 @@ def _run(script: str, arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    _serve()
+    _child(json.loads(sys.argv[1]))
