@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from conftest import run_file
 from h2q import checkpoint
 from h2q.config import MODEL_PATH, ModelConfig
 from h2q.model import Transformer
@@ -26,13 +27,14 @@ def place(tmp_path_factory):
     return directory
 
 
-def chat(place, *options, typed: bytes = b"", **changed):
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "LC_ALL": "C.UTF-8", **changed}
+def chat(place, *options):
+    """A process of its own, to which bytes can be given that are no text."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "LC_ALL": "C.UTF-8"}
     return subprocess.run(
         [sys.executable, _CHAT, "--max_length", "5", *options],
         cwd=place,
         env=environment,
-        input=typed,
+        stdin=subprocess.DEVNULL,
         capture_output=True,
         check=False,
         timeout=300,
@@ -66,11 +68,12 @@ def test_row_35_anything_on_the_command_line(nursery, place):
 def test_row_35_anything_typed(place, encoding):
     """NUL, bytes that are no UTF-8, escape sequences, and a line of 10 MB; it says what it cut."""
     lines = [b"a\0b", b"\xff\xfe\xc3", b"\x1b[2J\xc2\x9b31m", "\u202eabc".encode(), b"x" * 10**7]
-    ending = chat(
-        place,
-        *("--mode", "interactive"),
-        typed=b"\n".join(lines) + b"\nquit\n",
-        PYTHONIOENCODING=encoding,
+    ending = run_file(
+        *(_CHAT, "--mode", "interactive", "--max_length", "5"),
+        cwd=place,
+        env={**os.environ, "LC_ALL": "C.UTF-8", "PYTHONIOENCODING": encoding},
+        input=b"\n".join(lines) + b"\nquit\n",
+        encoding=None,
     )
     assert ending.returncode == 0, ending.stderr[-500:]
     assert b"Traceback" not in ending.stderr
