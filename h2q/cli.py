@@ -98,6 +98,11 @@ class _Parser(argparse.ArgumentParser):
     """Reports wrong use as a ``SettingError`` of one line instead of printing and leaving."""
 
     def error(self, reason: str):
+        # What argparse says most often is said in the language in use.
+        if found := re.fullmatch(r"argument (\S+): invalid (\w+) value: '(.*)'", reason, re.S):
+            raise SettingError("setting.type", name=found[1], value=found[3], type=found[2])
+        if found := re.fullmatch(r"argument (\S+): expected one argument", reason):
+            raise SettingError("usage.no_value", flag=found[1])
         raise SettingError("usage.wrong", reason=reason)
 
 

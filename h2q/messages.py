@@ -114,6 +114,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "未知参数 {flag}{hint}；用 --help 查看全部参数。",
         "Unknown argument {flag}{hint}; --help lists them all.",
     ),
+    "usage.no_value": (
+        "{flag} 后面要有一个值；用 --help 查看用法。",
+        "{flag} needs a value; see --help.",
+    ),
     "usage.nearest": ("，您是否想写 {nearest}", ", did you mean {nearest}"),
     "usage.wrong": ("用法有误：{reason}；用 --help 查看用法。", "Wrong use: {reason}; see --help."),
     "device.missing": (

@@ -3,7 +3,7 @@
 import pytest
 
 from h2q import messages
-from h2q.cli import _chat_parser, _train_parser
+from h2q.cli import _chat_parser, _train_parser, train_main
 from h2q.console import columns
 from h2q.help_text import wrapped
 from h2q.messages import MESSAGES
@@ -26,6 +26,19 @@ def test_nothing_is_lost_and_no_line_begins_with_a_closing_mark(width):
             assert "".join("".join(lines).split()) == "".join(text.split())
             assert not any(line[:1] in set("，。；：、！？）”》") for line in lines[1:])
             assert all(line == line.strip() for line in lines[1:])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--epochs", "x"], "❌ --epochs 的值 'x' 类型不对，应为 int。\n"),
+        (["--lr", "fast"], "❌ --lr 的值 'fast' 类型不对，应为 float。\n"),
+        (["--seed"], "❌ --seed 后面要有一个值；用 --help 查看用法。\n"),
+    ],
+)
+def test_wrong_use_is_said_in_chinese(arguments, said, capsys):
+    assert train_main(arguments) == 2
+    assert capsys.readouterr().err == said
 
 
 def test_help_in_chinese_is_chinese_throughout():

@@ -53,6 +53,8 @@ def test_a_library_names_the_scripts(monkeypatch):
 
 def test_words_are_quoted_for_the_shell(monkeypatch):
     assert programs.command_line(["--data_dir", "我的 书"]) == "--data_dir '我的 书'"
-    monkeypatch.setattr(os, "name", "nt")
     words = ["--data_dir", "C:\\我的 书", "--output_dir=D:\\书"]
-    assert programs.command_line(words) == '--data_dir "C:\\我的 书" --output_dir=D:\\书'
+    with monkeypatch.context() as windows:
+        windows.setattr(os, "name", "nt")
+        said = programs.command_line(words)
+    assert said == '--data_dir "C:\\我的 书" --output_dir=D:\\书'
