@@ -508,7 +508,7 @@ def test_second_process_in_the_same_directory_is_refused(tmp_path):
 def test_a_missing_dependency_is_one_line(tmp_path):
     (tmp_path / "torch.py").write_text("raise ModuleNotFoundError('none', name='torch')")
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
-    result = run_script("local_inference_demo.py", cwd=tmp_path, env=environment)
+    result = run_script("local_training_system.py", cwd=tmp_path, env=environment)
     fails(result, "torch", "pip install", code=1)
 
 
