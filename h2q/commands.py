@@ -104,6 +104,7 @@ class TrainingCommands:
         )
         with contextlib.closing(curves) if curves is not None else contextlib.nullcontext():
             trainer.train()
+        trainer.announce_end()
         self.console.say(
             "train.files",
             model=self.output_dir / MODEL_PATH,

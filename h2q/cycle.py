@@ -21,6 +21,7 @@ from h2q.corpus import Corpus
 from h2q.errors import TrainingDiverged
 from h2q.examination import Examiner
 from h2q.files import read_json, sha256_of_file
+from h2q.gate import FEWEST_CLUSTERS
 from h2q.knowledge import KnowledgeBase
 from h2q.lessons import (
     SEPARATOR,
@@ -132,11 +133,13 @@ class Cycle:
             asked=len(pool),
             share=scores.exact_match if pool else 0.0,
             chance=chance,
-            relations=" · ".join(f"{name} {count}" for name, count in relations),
+            relations=" · ".join(f"{name.replace('_', ' ')} {count}" for name, count in relations),
         )
         self.console.say(
             "evolve.plan", facts=len(taken), exposures=plan.exposures, review=len(known)
         )
+        if len(taken) < FEWEST_CLUSTERS <= knowledge.fact_count - len(known):
+            self.console.warn("evolve.few", facts=len(taken), needed=FEWEST_CLUSTERS)
         return {
             **result,
             "primary": "facts" if taken else "prose",

@@ -18,7 +18,7 @@ PROSE_TOLERANCE = 0.01  # bits per byte
 MATCH_TOLERANCE = 0.02  # exact match
 SAFE_LEVEL = 0.2  # at which prose is shown not to be worse than the tolerance
 CANARY_LEVEL = 0.001
-_FEWEST_CLUSTERS = 4  # below, nothing is known of the spread
+FEWEST_CLUSTERS = 4  # below, nothing is known of the spread
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def paired_difference(
     weights = np.bincount(members, weights=sizes)
     count, total = len(weights), float(weights.sum())
     mean = float(gains.sum()) / total
-    if count < _FEWEST_CLUSTERS:
+    if count < FEWEST_CLUSTERS:
         return Difference(mean, -math.inf, math.inf, level, count)
     residuals = gains - mean * weights
     error = math.sqrt(count / (count - 1) * float((residuals**2).sum())) / total

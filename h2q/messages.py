@@ -582,6 +582,11 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "📝 This cycle teaches {facts} facts, about {exposures} times each, and reviews {review} "
         "learnt before",
     ),
+    "evolve.few": (
+        "⚠️ 每周期只够学 {facts} 个事实；少于 {needed} 个时无法证明改进。请加长 --max_minutes 或减少 --cycles。",
+        "⚠️ A cycle has time for {facts} facts only; with fewer than {needed} no improvement can be "
+        "proven. Give more --max_minutes or fewer --cycles.",
+    ),
     "evolve.generated": (
         "🧪 生成 {documents:,} 条数据（{size:,} 字节：{kinds}），复习原文 {replay:,} 字节，"
         "防火墙剔除 {excluded} 条",

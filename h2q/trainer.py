@@ -158,20 +158,6 @@ class LocalModelTrainer:
         if self.stopped_early:
             self.console.say("train.stopped_early", epochs=self.config.patience)
         self._deliver(self.output_dir / MODEL_PATH)
-        first, last = self.position.log[0], self.position.log[-1]
-        self.console.say(
-            "train.done",
-            seconds=self.position.seconds,
-            loss=last["train_loss"],
-            perplexity=last["train_perplexity"],
-        )
-        self.console.say(
-            "train.gain",
-            start=self.position.first_loss or first["train_loss"],
-            end=last["train_loss"],
-            first=first["eval_loss"],
-            best=self.position.best["eval_loss"],
-        )
         return self.model.eval()
 
     def time_steps(self, count: int) -> float:
@@ -418,6 +404,23 @@ class LocalModelTrainer:
                 self.console.warn(
                     "resume.not_exact", name=name, saved=run.environment.get(name), value=value
                 )
+
+    def announce_end(self) -> None:
+        """Says how long the run took and what it brought."""
+        first, last = self.position.log[0], self.position.log[-1]
+        self.console.say(
+            "train.done",
+            seconds=self.position.seconds,
+            loss=last["train_loss"],
+            perplexity=last["train_perplexity"],
+        )
+        self.console.say(
+            "train.gain",
+            start=self.position.first_loss or first["train_loss"],
+            end=last["train_loss"],
+            first=first["eval_loss"],
+            best=self.position.best["eval_loss"],
+        )
 
     def announce(self) -> None:
         """Says what is trained, how long, and from where on."""

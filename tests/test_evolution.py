@@ -309,6 +309,11 @@ def test_one_fact_and_none(output, facts, capsys):
     assert stats["total_evolutions"] == 1
 
 
+def test_too_little_text_to_prove_anything_is_said(output, training_only, capsys):
+    driver.engine(output, cycles=1, cycle_bytes=4096).evolve()
+    assert "--max_minutes" in capsys.readouterr().err
+
+
 def test_the_file_must_reproduce_what_was_measured(output, training_only, monkeypatch):
     before = model_hash(output)
     monkeypatch.setattr(cycle, "_SAME_LOSS", -1.0)
