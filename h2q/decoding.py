@@ -26,7 +26,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from h2q.attention import rotary_table
-from h2q.drafts import Drafter
+from h2q.drafts import NO_DRAFTS, DraftTable
 from h2q.model import Transformer
 
 BLOCK = 32  # positions
@@ -61,9 +61,9 @@ def _rotating_product(layer: torch.nn.Linear, n_heads: int) -> Product:
     queries and keys side by side: complex numbers. Products of the two stay what they are."""
 
     def interleaved(values: Tensor) -> Tensor:
-        parts = values.view(3, n_heads, 2, -1, *values.shape[1:]).clone()  # (3, H, 2, D/2, ...)
-        parts[:2] = parts[:2].transpose(2, 3).reshape(parts[:2].shape)
-        return parts.view(values.shape)
+        parts = values.view(3, n_heads, 2, -1, *values.shape[1:])  # (3, H, 2, D/2, ...)
+        query_key = parts[:2].transpose(2, 3).flatten(2, 3)
+        return torch.cat((query_key, parts[2:].flatten(2, 3))).view(values.shape)
 
     weight, bias = layer.weight.detach().cpu(), layer.bias.detach().cpu()
     return packed_product(interleaved(weight), interleaved(bias))
@@ -175,7 +175,7 @@ class Decoder:
         shape = (n_slots, self._rounded, 2, config.n_heads, config.head_dim)
         self._cache = [torch.zeros(shape) for _ in range(config.n_layers)]
         self.lengths = [0] * n_slots
-        self.drafts = {} if model.drafts is None else Drafter.index(model.drafts.numpy())
+        self.drafts = DraftTable(NO_DRAFTS if model.drafts is None else model.drafts.numpy())
 
     def free(self, slot: int) -> int:
         """Bytes that can still be read into a slot."""
