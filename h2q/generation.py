@@ -33,7 +33,7 @@ from h2q.tokenizer import (
 )
 
 MOST_STREAMS = 64  # written at once
-_MOST_DRAFTED = 5  # bytes at a time
+_DRAFTED, _MOST_DRAFTED = 5, 11  # bytes at a time: usually, and after a draft that was right
 _DRAFT_ROWS = 24  # read at a time, over all streams; beyond, drafts cost more than they save
 _CONTROLS = {*range(0x20), 0x7F} - set(b"\t\n\r")
 _CHARACTER_BYTES = 4  # the longest character of UTF-8
@@ -91,6 +91,7 @@ class Stream:
         self._context = bytearray(prompt[-decoder.capacity :] or [END_OF_DOCUMENT])
         self._unread = bytes(self._context)
         self._draft = b""
+        self._trust = _DRAFTED  # bytes that are worth drafting
         self._state = START
         self._random = np.random.Generator(np.random.PCG64(sampling.seed))
         self._noise = np.ones((0, VOCAB_SIZE))  # of the next bytes
@@ -113,7 +114,7 @@ class Stream:
             decoder.keep(slot, 0)
             self._unread = bytes(self._context)
         room = decoder.free(slot) - len(self._unread)
-        limit = min(draft_bytes, room, self.sampling.max_length - self.written - 1)
+        limit = min(draft_bytes, self._trust, room, self.sampling.max_length - self.written - 1)
         self._draft = b""
         if limit > 0:
             self._draft = self._valid(self._drafter.draft(self._context, self.noise(limit)))
@@ -130,6 +131,7 @@ class Stream:
         agreed = 0
         while agreed < len(self._draft) and tokens[agreed] == self._draft[agreed]:
             agreed += 1
+        self._trust = _DRAFTED if agreed < len(self._draft) else _MOST_DRAFTED
         decoder.keep(slot, decoder.lengths[slot] - len(self._draft) + agreed)
         text = b""
         for token, cost in zip(tokens[: agreed + 1].tolist(), nats.tolist()):
