@@ -139,7 +139,7 @@ class _Run:
     count: int
     keys: int
     mask: Tensor  # (slots, 1, count padded, keys)
-    queries: Tensor  # (slots, count padded, H, D), to be filled by each layer
+    queries: Tensor  # (slots, H, count padded, D), to be filled by each layer
 
 
 class Decoder:
@@ -170,9 +170,11 @@ class Decoder:
         self._rounded = -(-self.capacity // BLOCK) * BLOCK  # keys are taken by whole blocks
         cos, sin = rotary_table(self.capacity, config.head_dim, config.rotary_base)
         half = config.head_dim // 2
-        self._angles = torch.complex(cos[:, :half], sin[:, half:])[:, None, None]
+        angles = torch.complex(cos[:, :half], sin[:, half:])[:, None, None]
+        # Queries are scaled as they turn: (capacity, 2, 1, D/2) for queries and keys.
+        self._angles = torch.cat((angles * config.head_dim**-0.5, angles), dim=1)
         self._mask = _causal_table(self._rounded)
-        shape = (n_slots, self._rounded, 2, config.n_heads, config.head_dim)
+        shape = (2, n_slots, config.n_heads, self._rounded, config.head_dim)  # keys and values
         self._cache = [torch.zeros(shape) for _ in range(config.n_layers)]
         self.lengths = [0] * n_slots
         self.drafts = DraftTable(NO_DRAFTS if model.drafts is None else model.drafts.numpy())
@@ -201,16 +203,19 @@ class Decoder:
 
     def _read(self, new: Sequence[tuple[int, bytes]]) -> list[np.ndarray]:
         sizes = [len(data) for _, data in new]
-        positions, places = [], []
+        slots, positions = [], []
         for (slot, _), size in zip(new, sizes):
             start = self.lengths[slot]
             positions += range(start, start + size)
-            places += range(slot * self._rounded + start, slot * self._rounded + start + size)
-        count = len(places)
+            slots += [slot] * size
+        count = len(slots)
         padding = _whole(count) - count
         tokens = list(b"".join(data for _, data in new)) + [0] * padding
-        angles = self._angles[positions + [0] * padding]  # (R, 1, 1, D/2)
-        places = torch.tensor(places)
+        angles = self._angles[positions + [0] * padding]  # (R, 2, 1, D/2)
+        if len(new) == 1:  # a plain copy
+            places = slots[0], slice(None), slice(positions[0], positions[0] + count)
+        else:
+            places = torch.tensor(slots), slice(None), torch.tensor(positions)
         runs = self._runs(new)
         x = self._embedding[tokens]  # (R, C)
         mixed = torch.zeros_like(x)
@@ -228,18 +233,23 @@ class Decoder:
     def _attend(self, qkv, angles, places, cache, runs, mixed) -> None:
         """Stores the keys and values of new rows (R, 3C) in their ``places`` of the ``cache`` and
         mixes the values they see into ``mixed`` (R, C)."""
-        heads, head_dim = cache.shape[-2:]
+        heads, length, head_dim = cache.shape[2:]
         qkv = qkv.view(-1, 3, heads, head_dim)
         torch.view_as_complex(qkv.view(-1, 3, heads, head_dim // 2, 2))[:, :2].mul_(angles)
-        cache.flatten(0, 1).index_copy_(0, places, qkv[: len(places), 1:])
+        new = qkv[: runs[-1].rows.stop, 1:]
+        keys, values = cache
+        if isinstance(places[0], int):
+            keys[places], values[places] = new.permute(1, 2, 0, 3)
+        else:
+            keys[places], values[places] = new.unbind(1)
         for run in runs:
             shape = (-1, run.count, heads, head_dim)
-            run.queries[:, : run.count] = qkv[run.rows, 0].view(shape)
-            keys, values = cache[run.slots, : run.keys].permute(2, 0, 3, 1, 4)
-            found = F.scaled_dot_product_attention(
-                run.queries.transpose(1, 2), keys, values, run.mask
-            )
-            mixed[run.rows].view(shape).copy_(found.transpose(1, 2)[:, : run.count])
+            run.queries[:, :, : run.count] = qkv[run.rows, 0].view(shape).transpose(1, 2)
+            seen = cache[:, run.slots].view(2, -1, length, head_dim)[:, :, : run.keys]
+            weights = torch.bmm(run.queries.flatten(0, 1), seen[0].mT)
+            weights.view(*run.queries.shape[:3], -1).add_(run.mask)
+            found = torch.bmm(weights.softmax(-1), seen[1]).view(run.queries.shape)
+            mixed[run.rows].view(shape).copy_(found[:, :, : run.count].transpose(1, 2))
 
     def _runs(self, new: Sequence[tuple[int, bytes]]) -> list[_Run]:
         """Cuts what is read at the ends of blocks, and groups neighbours that are alike."""
@@ -265,7 +275,7 @@ class Decoder:
             mask = self._mask[first[:, None, None] + torch.arange(padded), :keys]
             slot, row = members[0][0], members[0][3]
             slots, rows = slice(slot, slot + len(members)), slice(row, row + len(members) * count)
-            shape = (len(members), padded, self.config.n_heads, self.config.head_dim)
+            shape = (len(members), self.config.n_heads, padded, self.config.head_dim)
             runs.append(_Run(slots, rows, count, keys, mask, torch.zeros(shape)))
         return runs
 
