@@ -65,7 +65,7 @@ def _order_table(data: np.ndarray, order: int, most: int) -> np.ndarray:
     for index in range(order):
         table[:, 3 - index] = pairs[common] >> 8 * (index + 1) & 0xFF
     table[:, 4] = pairs[common] & 0xFF
-    table[:, 5] = np.ceil(times * scale)[common]
+    table[:, 5] = np.minimum(np.ceil(times * scale), _MOST_TIMES)[common]
     return table
 
 
