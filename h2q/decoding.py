@@ -92,20 +92,6 @@ def _whole(count: int) -> int:
     return next(n for n in tried if (product(row.expand(n, -1).contiguous()) == wanted).all())
 
 
-def _padded(rows: Tensor, count: int) -> Tensor:
-    return rows if len(rows) == count else F.pad(rows, (0, 0, 0, count - len(rows)))
-
-
-def _few_sizes(count: int) -> int:
-    """``count`` up to 16, and above it the next of eight sizes an octave.
-
-    oneDNN compiles a kernel for every number of rows that it meets and keeps it, half a megabyte
-    each: without this a conversation would grow with every new length of what is typed.
-    """
-    step = 1 << max(0, (count - 1).bit_length() - 4)
-    return -(-count // step) * step
-
-
 def norm(layer: torch.nn.LayerNorm) -> Product:
     """``layer`` as a function of rows (N, C), without the cost of calling a module."""
     weight, bias = layer.weight.detach().cpu(), layer.bias.detach().cpu()

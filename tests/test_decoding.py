@@ -131,3 +131,19 @@ def test_rounded_weights_change_the_logits_a_little(model):
     wanted = model(torch.tensor([list(text)]))[0].numpy()
     [got] = Decoder(model).read([(0, text)])
     assert 0 < np.abs(got - wanted).max() < 3e-3 * np.abs(wanted).max()
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_memory_does_not_grow_with_every_new_length():
+    """Some libraries keep a kernel for each number of rows: with oneDNN it was 3 MB a length."""
+    decoder = Decoder(Transformer(CONFIGS["tiny"]).initialize(seed=0))
+    before = resident_bytes()
+    for length in range(60, 160):
+        decoder.keep(0, 0)
+        decoder.read([(0, bytes(length))])
+    assert resident_bytes() - before < 120e6
+
+
+def resident_bytes() -> int:
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")

@@ -83,7 +83,9 @@ def test_temperature_zero_takes_the_best():
 
 
 @given(
-    st.lists(st.floats(0, 1) | st.just(0.0), min_size=2, max_size=20).filter(lambda w: sum(w) > 0),
+    st.lists(st.floats(1e-200, 1) | st.just(0.0), min_size=2, max_size=20).filter(
+        lambda w: sum(w) > 0
+    ),
     st.lists(st.floats(0, 50), min_size=20, max_size=20),
 )
 def test_a_byte_of_no_weight_is_never_drawn(weights, noise):
