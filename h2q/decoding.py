@@ -1,18 +1,18 @@
 """The forward pass for writing: many streams, a few new bytes each, and a cache of all before them.
 
-It computes the logits that ``Transformer`` computes, on the processor, in float32, in a way that
-makes a row's bits depend on that row's text alone: not on how many streams are read together, nor
-on how many bytes are read at once. So a seed gives the same text on one stream or among 64, and
-with or without drafts.
+It computes the logits that ``Transformer`` computes, on the processor, with weights rounded to
+float16 and float32 arithmetic (reading the weights is most of the work of a few rows; rounded they
+are half as many bytes), in a way that makes a row's bits depend on that row's text alone: not on
+how many streams are read together, nor on how many bytes are read at once. So a seed gives the
+same text on one stream or among 64, and with or without drafts.
 
-- Matrix products use oneDNN with weights packed beforehand: every row goes through the same chain
-  of multiply-adds over the inner dimension, however many rows there are. (MKL and OpenBLAS choose
-  another kernel for one row, or three; those of PyTorch differ in the last bits.) Packed, four
-  rows also cost little more than one, which is what makes drafts pay.
+- Matrix products use FBGEMM with packed weights. It has a kernel for each small number of rows,
+  and not all add up in the same order; ``_whole`` finds a number of rows for which they do, and
+  what is read is padded to it. Up to six rows cost little more than one: that makes drafts pay.
 - Attention takes queries in multiples of ``_QUERIES``, and the keys up to the end of the query's
   own block of ``BLOCK`` positions, masked: an amount that its position decides.
 
-A test compares every bit for all of these. Where oneDNN is missing, rows are padded instead.
+A test compares every bit for all of these. Where FBGEMM is missing, rows are padded more.
 """
 
 import functools
@@ -26,51 +26,70 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from h2q.attention import rotary_table
-from h2q.drafts import Drafter
+from h2q.drafts import NO_DRAFTS, DraftTable
 from h2q.model import Transformer
 
 BLOCK = 32  # positions
 _MOST_ROWS = 1024  # in one pass: memory
 _QUERIES = 4
 _PADDED_ROWS = 8
+_PROBE_ROWS, _PROBE_WIDTH = 60, 256
 
 Product = Callable[[Tensor], Tensor]
 
 
-def packed_product(layer: torch.nn.Linear, relu: bool = False) -> Product:
-    """``layer`` as a function of rows (N, in) to (N, out), each row computed as if alone."""
-    weight, bias = layer.weight.detach().float().cpu(), layer.bias.detach().float().cpu()
-    if _onednn_packs():
-        packed = torch.ops.mkldnn._reorder_linear_weight(weight)
-        activation = "relu" if relu else "none"
-
-        def onednn_product(rows: Tensor) -> Tensor:
-            padded = _padded(rows, _few_sizes(len(rows)))
-            result = torch.ops.mkldnn._linear_pointwise(padded, packed, bias, activation, [], "")
-            return result[: len(rows)]
-
-        return onednn_product
-
-    def product(rows: Tensor) -> Tensor:
-        padded = _padded(rows, len(rows) + -len(rows) % _PADDED_ROWS)
-        result = F.linear(padded, weight, bias)[: len(rows)]
-        return result.relu_() if relu else result
-
-    return product
+def packed_product(weight: Tensor, bias: Tensor, relu: bool = False) -> Product:
+    """Of rows (N, in) to (N, out), each computed as if alone where N is ``_whole``; ``weight``
+    (out, in) is rounded to float16."""
+    if _fbgemm_packs():
+        packed = torch.ops.quantized.linear_prepack_fp16(weight, bias)
+        kernels = torch.ops.quantized
+        kernel = kernels.linear_relu_dynamic_fp16 if relu else kernels.linear_dynamic_fp16
+        return lambda rows: kernel(rows, packed)
+    weight = weight.half().float()
+    if relu:
+        return lambda rows: F.linear(rows, weight, bias).relu_()
+    return lambda rows: F.linear(rows, weight, bias)
 
 
-def _padded(rows: Tensor, count: int) -> Tensor:
-    return rows if len(rows) == count else F.pad(rows, (0, 0, 0, count - len(rows)))
+def _plain_product(layer: torch.nn.Linear, relu: bool = False) -> Product:
+    return packed_product(layer.weight.detach().cpu(), layer.bias.detach().cpu(), relu)
 
 
-def _few_sizes(count: int) -> int:
-    """``count`` up to 16, and above it the next of eight sizes an octave.
+def _rotating_product(layer: torch.nn.Linear, n_heads: int) -> Product:
+    """``layer``, which gives queries, keys and values, with the pairs (i, i + D/2) of each head of
+    queries and keys side by side: complex numbers. Products of the two stay what they are."""
 
-    oneDNN compiles a kernel for every number of rows that it meets and keeps it, half a megabyte
-    each: without this a conversation would grow with every new length of what is typed.
-    """
-    step = 1 << max(0, (count - 1).bit_length() - 4)
-    return -(-count // step) * step
+    def interleaved(values: Tensor) -> Tensor:
+        parts = values.view(3, n_heads, 2, -1, *values.shape[1:])  # (3, H, 2, D/2, ...)
+        query_key = parts[:2].transpose(2, 3).flatten(2, 3)
+        return torch.cat((query_key, parts[2:].flatten(2, 3))).view(values.shape)
+
+    weight, bias = layer.weight.detach().cpu(), layer.bias.detach().cpu()
+    return packed_product(interleaved(weight), interleaved(bias))
+
+
+@functools.cache
+def _fbgemm_packs() -> bool:
+    # There is no public call for float16 weights; where the private one is gone, padding will do.
+    return "fbgemm" in torch.backends.quantized.supported_engines and hasattr(
+        torch.ops.quantized, "linear_relu_dynamic_fp16"
+    )
+
+
+@functools.cache
+@torch.inference_mode()
+def _whole(count: int) -> int:
+    """The least number of rows from ``count`` on that a product computes as it computes many."""
+    if not _fbgemm_packs():
+        return -(-count // _PADDED_ROWS) * _PADDED_ROWS
+    generator = torch.Generator().manual_seed(0)
+    weight = torch.randn(_PROBE_WIDTH, _PROBE_WIDTH, generator=generator)
+    row = torch.randn(1, _PROBE_WIDTH, generator=generator)
+    product = packed_product(weight, torch.zeros(_PROBE_WIDTH))
+    wanted = product(row.expand(_PROBE_ROWS, -1).contiguous())[0]
+    tried = range(count, count + _PROBE_ROWS)
+    return next(n for n in tried if (product(row.expand(n, -1).contiguous()) == wanted).all())
 
 
 def norm(layer: torch.nn.LayerNorm) -> Product:
@@ -78,14 +97,6 @@ def norm(layer: torch.nn.LayerNorm) -> Product:
     weight, bias = layer.weight.detach().cpu(), layer.bias.detach().cpu()
     arguments = (layer.normalized_shape, weight, bias, layer.eps)
     return lambda rows: torch.layer_norm(rows, *arguments)
-
-
-@functools.cache
-def _onednn_packs() -> bool:
-    # There is no public call for packed weights; where the private one is gone, padding will do.
-    return torch.backends.mkldnn.is_available() and hasattr(
-        torch.ops.mkldnn, "_reorder_linear_weight"
-    )
 
 
 @functools.lru_cache(maxsize=4)
@@ -114,6 +125,7 @@ class _Run:
     count: int
     keys: int
     mask: Tensor  # (slots, 1, count padded, keys)
+    queries: Tensor  # (slots, H, count padded, D), to be filled by each layer
 
 
 class Decoder:
@@ -130,24 +142,28 @@ class Decoder:
         self._layers = [
             _Layer(
                 norm(layer.attention_norm),
-                packed_product(layer.query_key_value),
-                packed_product(layer.attention_output),
+                _rotating_product(layer.query_key_value, config.n_heads),
+                _plain_product(layer.attention_output),
                 norm(layer.feedforward_norm),
-                packed_product(layer.feedforward_input, relu=True),
-                packed_product(layer.feedforward_output),
+                _plain_product(layer.feedforward_input, relu=True),
+                _plain_product(layer.feedforward_output),
             )
             for layer in model.layers
         ]
         self._embedding = model.embedding.weight.detach().cpu()
         self._final_norm = norm(model.final_norm)
-        self._output = packed_product(model.output)
-        rounded = -(-self.capacity // BLOCK) * BLOCK  # keys are taken by whole blocks
-        self._rotary = rotary_table(self.capacity, config.head_dim, config.rotary_base)
-        self._mask = _causal_table(rounded)
-        shape = (config.n_layers, n_slots, config.n_heads, rounded, config.head_dim)
-        self._keys, self._values = torch.zeros(shape), torch.zeros(shape)
+        self._output = _plain_product(model.output)
+        self._rounded = -(-self.capacity // BLOCK) * BLOCK  # keys are taken by whole blocks
+        cos, sin = rotary_table(self.capacity, config.head_dim, config.rotary_base)
+        half = config.head_dim // 2
+        angles = torch.complex(cos[:, :half], sin[:, half:])[:, None, None]
+        # Queries are scaled as they turn: (capacity, 2, 1, D/2) for queries and keys.
+        self._angles = torch.cat((angles * config.head_dim**-0.5, angles), dim=1)
+        self._mask = _causal_table(self._rounded)
+        shape = (2, n_slots, config.n_heads, self._rounded, config.head_dim)  # keys and values
+        self._cache = [torch.zeros(shape) for _ in range(config.n_layers)]
         self.lengths = [0] * n_slots
-        self.drafts = {} if model.drafts is None else Drafter.index(model.drafts.numpy())
+        self.drafts = DraftTable(NO_DRAFTS if model.drafts is None else model.drafts.numpy())
 
     def free(self, slot: int) -> int:
         """Bytes that can still be read into a slot."""
@@ -173,52 +189,53 @@ class Decoder:
 
     def _read(self, new: Sequence[tuple[int, bytes]]) -> list[np.ndarray]:
         sizes = [len(data) for _, data in new]
-        starts = [self.lengths[slot] for slot, _ in new]
-        tokens = torch.frombuffer(bytearray(b"".join(data for _, data in new)), dtype=torch.uint8)
-        slots = torch.tensor([slot for slot, _ in new]).repeat_interleave(torch.tensor(sizes))
-        positions = torch.cat(
-            [torch.arange(start, start + size) for start, size in zip(starts, sizes)]
-        )
-        rotary = self._rotary[:, positions, None, None]  # (2, R, 1, 1, D)
+        slots, positions = [], []
+        for (slot, _), size in zip(new, sizes):
+            start = self.lengths[slot]
+            positions += range(start, start + size)
+            slots += [slot] * size
+        count = len(slots)
+        padding = _whole(count) - count
+        tokens = list(b"".join(data for _, data in new)) + [0] * padding
+        angles = self._angles[positions + [0] * padding]  # (R, 2, 1, D/2)
+        if len(new) == 1:  # a plain copy
+            places = slots[0], slice(None), slice(positions[0], positions[0] + count)
+        else:
+            places = torch.tensor(slots), slice(None), torch.tensor(positions)
         runs = self._runs(new)
-        x = self._embedding[tokens.long()]  # (R, C)
-        for index, layer in enumerate(self._layers):
+        x = self._embedding[tokens]  # (R, C)
+        mixed = torch.zeros_like(x)
+        for layer, cache in zip(self._layers, self._cache):
             qkv = layer.query_key_value(layer.attention_norm(x))
-            mixed = self._attention(index, qkv, rotary, slots, positions, runs)
-            x = x + layer.attention_output(mixed)
+            self._attend(qkv, angles, places, cache, runs, mixed)
+            x += layer.attention_output(mixed)
             hidden = layer.feedforward_input(layer.feedforward_norm(x))
-            x = x + layer.feedforward_output(hidden)
+            x += layer.feedforward_output(hidden)
         logits = self._output(self._final_norm(x)).numpy()
         for slot, data in new:
             self.lengths[slot] += len(data)
-        return np.split(logits, np.cumsum(sizes)[:-1])
+        return np.split(logits[:count], np.cumsum(sizes)[:-1])
 
-    def _attention(self, index, qkv, rotary, slots, positions, runs) -> Tensor:
-        """Stores the keys and values of new rows (R, 3C) and mixes the values they see, (R, C)."""
-        heads = self.config.n_heads
-        qkv = qkv.view(len(qkv), 3, heads, -1)  # (R, 3, H, D)
-        query_key = qkv[:, :2]
-        half = query_key.shape[-1] // 2
-        query_key = torch.addcmul(query_key * rotary[0], query_key.roll(half, -1), rotary[1])
-        keys, values = self._keys[index], self._values[index]
-        if self._values.shape[1] == 1:  # one stream: a plain copy
-            slot, first = 0, int(positions[0])
-            keys[slot, :, first : first + len(qkv)] = query_key[:, 1].transpose(0, 1)
-            values[slot, :, first : first + len(qkv)] = qkv[:, 2].transpose(0, 1)
+    def _attend(self, qkv, angles, places, cache, runs, mixed) -> None:
+        """Stores the keys and values of new rows (R, 3C) in their ``places`` of the ``cache`` and
+        mixes the values they see into ``mixed`` (R, C)."""
+        heads, length, head_dim = cache.shape[2:]
+        qkv = qkv.view(-1, 3, heads, head_dim)
+        torch.view_as_complex(qkv.view(-1, 3, heads, head_dim // 2, 2))[:, :2].mul_(angles)
+        new = qkv[: runs[-1].rows.stop, 1:]
+        keys, values = cache
+        if isinstance(places[0], int):
+            keys[places], values[places] = new.permute(1, 2, 0, 3)
         else:
-            keys[slots, :, positions] = query_key[:, 1]
-            values[slots, :, positions] = qkv[:, 2]
-        mixed = [self._mix(query_key[run.rows, 0], keys, values, run) for run in runs]
-        return mixed[0] if len(mixed) == 1 else torch.cat(mixed)
-
-    def _mix(self, query: Tensor, keys: Tensor, values: Tensor, run: _Run) -> Tensor:
-        n_slots, rows = run.slots.stop - run.slots.start, len(query)
-        query = query.view(n_slots, run.count, *query.shape[1:]).transpose(1, 2)
-        query = F.pad(query, (0, 0, 0, run.mask.shape[2] - run.count))
-        mixed = F.scaled_dot_product_attention(
-            query, keys[run.slots, :, : run.keys], values[run.slots, :, : run.keys], run.mask
-        )
-        return mixed[:, :, : run.count].transpose(1, 2).reshape(rows, -1)
+            keys[places], values[places] = new.unbind(1)
+        for run in runs:
+            shape = (-1, run.count, heads, head_dim)
+            run.queries[:, :, : run.count] = qkv[run.rows, 0].view(shape).transpose(1, 2)
+            seen = cache[:, run.slots].view(2, -1, length, head_dim)[:, :, : run.keys]
+            weights = torch.bmm(run.queries.flatten(0, 1), seen[0].mT)
+            weights.view(*run.queries.shape[:3], -1).add_(run.mask)
+            found = torch.bmm(weights.softmax(-1), seen[1]).view(run.queries.shape)
+            mixed[run.rows].view(shape).copy_(found[:, :, : run.count].transpose(1, 2))
 
     def _runs(self, new: Sequence[tuple[int, bytes]]) -> list[_Run]:
         """Cuts what is read at the ends of blocks, and groups neighbours that are alike."""
@@ -244,7 +261,8 @@ class Decoder:
             mask = self._mask[first[:, None, None] + torch.arange(padded), :keys]
             slot, row = members[0][0], members[0][3]
             slots, rows = slice(slot, slot + len(members)), slice(row, row + len(members) * count)
-            runs.append(_Run(slots, rows, count, keys, mask))
+            shape = (len(members), self.config.n_heads, padded, self.config.head_dim)
+            runs.append(_Run(slots, rows, count, keys, mask, torch.zeros(shape)))
         return runs
 
     def keep(self, slot: int, length: int) -> None:

@@ -1,12 +1,12 @@
 """The loop that writes text without end: one stream or many, byte after byte.
 
 What comes out is always valid UTF-8: bytes that would break it are masked and the rest
-renormalised. Every stream draws from random numbers of its own, one for each byte it writes, and
+renormalised. Every stream draws with random numbers of its own, a row for each byte it writes, and
 ``Decoder`` computes each row as if alone: the text depends on model, prompt, and settings only.
 
 Drafts (speculative decoding, arXiv 2211.17192) are guesses of the next bytes that are read
 together with the last one. Each position is then sampled as it would have been without them, with
-the random number that belongs to it; guesses count as long as they are what was sampled. So not
+the random numbers that belong to it; guesses count as long as they are what was sampled. So not
 only the distribution stays the same, but the text. Does not know of files or terminals.
 """
 
@@ -33,7 +33,8 @@ from h2q.tokenizer import (
 )
 
 MOST_STREAMS = 64  # written at once
-_DRAFT_ROWS = 8  # read at a time, over all streams; beyond, drafts cost more than they save
+_DRAFTED, _MOST_DRAFTED = 5, 11  # bytes at a time: usually, and after a draft that was right
+_DRAFT_ROWS = 24  # read at a time, over all streams; beyond, drafts cost more than they save
 _CONTROLS = {*range(0x20), 0x7F} - set(b"\t\n\r")
 _CHARACTER_BYTES = 4  # the longest character of UTF-8
 
@@ -72,6 +73,12 @@ def next_token_mask(state: int, budget: int) -> np.ndarray:
     return _mask(state, min(budget, _CHARACTER_BYTES))
 
 
+@functools.lru_cache(maxsize=256)
+def _shared_sampler(temperature: float, top_k: int, top_p: float, min_p: float):
+    """The same function for the same settings: so it is seen that rows can be sampled together."""
+    return sampler(SamplingConfig(temperature, top_k=top_k, top_p=top_p, min_p=min_p))
+
+
 class Stream:
     """One continuation on its way. The prompt must end between two characters."""
 
@@ -84,14 +91,17 @@ class Stream:
         self._context = bytearray(prompt[-decoder.capacity :] or [END_OF_DOCUMENT])
         self._unread = bytes(self._context)
         self._draft = b""
+        self._trust = _DRAFTED  # bytes that are worth drafting
         self._state = START
-        self._uniform = np.random.Generator(np.random.PCG64(sampling.seed))
-        self._numbers = np.empty(0)
-        self._sample = sampler(sampling)
+        self._random = np.random.Generator(np.random.PCG64(sampling.seed))
+        self._noise = np.ones((0, VOCAB_SIZE))  # of the next bytes
+        self.sample = _shared_sampler(
+            sampling.temperature, sampling.top_k, sampling.top_p, sampling.min_p
+        )
         self._stop = StopStrings([encode(text) for text in sampling.stop])
         self._held_nats: list[float] = []
         self._loop = LoopGuard(sampling.loop_guard) if sampling.loop_guard else None
-        self._drafter = Drafter(decoder.drafts)
+        self._drafter = Drafter(decoder.drafts, sampling.temperature)
 
     def to_read(self, decoder: Decoder, slot: int, draft_bytes: int) -> bytes:
         """What the decoder must read next: bytes not read yet, and a draft of those to come.
@@ -104,27 +114,31 @@ class Stream:
             decoder.keep(slot, 0)
             self._unread = bytes(self._context)
         room = decoder.free(slot) - len(self._unread)
-        limit = min(draft_bytes, room, self.sampling.max_length - self.written - 1)
-        self._draft = self._valid(self._drafter.draft(self._context, limit)) if limit > 0 else b""
+        limit = min(draft_bytes, self._trust, room, self.sampling.max_length - self.written - 1)
+        self._draft = b""
+        if limit > 0:
+            self._draft = self._valid(self._drafter.draft(self._context, self.noise(limit)))
         return self._unread + self._draft
 
-    def take(self, logits: np.ndarray, decoder: Decoder, slot: int) -> bytes:
-        """Samples from ``logits`` (T, V) of what was read; returns the text that is certain."""
-        rows = logits[-1 - len(self._draft) :].astype(np.float64)
-        tokens = self._sample(self._masked(rows), self._draw(len(rows)))
-        best = rows.max(-1)
-        nats = np.log(np.exp(rows - best[:, None]).sum(-1)) + best
-        nats -= rows[np.arange(len(rows)), tokens]
+    @property
+    def rows(self) -> int:
+        """How many of the last rows of logits are sampled from."""
+        return 1 + len(self._draft)
+
+    def take(self, tokens: np.ndarray, nats: np.ndarray, decoder: Decoder, slot: int) -> bytes:
+        """Adds what was sampled from each row and cost so much, as far as the draft was right;
+        returns the text that is certain."""
         agreed = 0
         while agreed < len(self._draft) and tokens[agreed] == self._draft[agreed]:
             agreed += 1
+        self._trust = _DRAFTED if agreed < len(self._draft) else _MOST_DRAFTED
         decoder.keep(slot, decoder.lengths[slot] - len(self._draft) + agreed)
         text = b""
         for token, cost in zip(tokens[: agreed + 1].tolist(), nats.tolist()):
             text += self._add(token, cost)
             if self.reason:
                 break
-        self._numbers = self._numbers[agreed + 1 :]
+        self._noise = self._noise[agreed + 1 :]
         self._unread = bytes(self._context[-1:])
         return text
 
@@ -153,11 +167,14 @@ class Stream:
         self.nats += sum(self._held_nats)
         return self._stop.finish()
 
-    def _draw(self, count: int) -> np.ndarray:
-        """The random numbers of the next bytes, the same ones until a byte is written."""
-        if len(self._numbers) < count:
-            self._numbers = np.concatenate([self._numbers, self._uniform.random(64)])
-        return self._numbers[:count]
+    def noise(self, count: int) -> np.ndarray:
+        """The random numbers of the next bytes (N, V), the same ones until a byte is written."""
+        if (missing := count - len(self._noise)) > 0:
+            shape = missing, VOCAB_SIZE
+            greedy = self.sampling.temperature == 0
+            drawn = np.ones(shape) if greedy else self._random.standard_exponential(shape)
+            self._noise = np.concatenate([self._noise, drawn])
+        return self._noise[:count]
 
     def _valid(self, draft: bytes) -> bytes:
         """The part of ``draft`` that the mask lets through."""
@@ -170,7 +187,7 @@ class Stream:
             state = TRANSITIONS[state][byte]
         return draft
 
-    def _masked(self, rows: np.ndarray) -> np.ndarray:
+    def masked(self, rows: np.ndarray) -> np.ndarray:
         """``rows`` (N, V) of logits, each with the penalty and the mask that its past asks for."""
         state, masks = self._state, []
         for index in range(len(rows)):
@@ -187,6 +204,41 @@ class Stream:
                 seen[index, list(past)] = True
             rows = penalized(rows, seen, self.sampling.repetition_penalty)
         return rows + masks
+
+
+def step(decoder: Decoder, active: dict[int, Stream], draft_bytes: int) -> dict[int, bytes]:
+    """One pass over the streams in these slots; returns the text of each that is newly certain.
+
+    All rows that are sampled in the same way are sampled at once.
+    """
+    slots = sorted(active)
+    streams = [active[slot] for slot in slots]
+    found = decoder.read(
+        [(slot, active[slot].to_read(decoder, slot, draft_bytes)) for slot in slots]
+    )
+    parts = [rows[-stream.rows :].astype(np.float64) for stream, rows in zip(streams, found)]
+    alike: dict[Callable, list[int]] = {}
+    for index, stream in enumerate(streams):
+        alike.setdefault(stream.sample, []).append(index)
+    texts = {}
+    for sample, members in alike.items():
+        logits = np.concatenate([parts[index] for index in members])
+        masked = np.concatenate([streams[index].masked(parts[index]) for index in members])
+        noise = np.concatenate([streams[index].noise(streams[index].rows) for index in members])
+        tokens = sample(masked, noise)
+        best = logits.max(-1)
+        nats = np.log(np.exp(logits - best[:, None]).sum(-1)) + best
+        nats -= logits[np.arange(len(logits)), tokens]
+        first = 0
+        for index in members:
+            slot, stream, rows = (
+                slots[index],
+                streams[index],
+                slice(first, first + streams[index].rows),
+            )
+            first = rows.stop
+            texts[slot] = stream.take(tokens[rows], nats[rows], decoder, slot)
+    return texts
 
 
 def write(
@@ -206,14 +258,10 @@ def write(
                 decoder.keep(slot, 0)
         if not active:
             return
-        draft_bytes = _DRAFT_ROWS // len(active) - 1 if draft else 0
-        slots = sorted(active)
-        logits = decoder.read(
-            [(slot, active[slot][1].to_read(decoder, slot, draft_bytes)) for slot in slots]
-        )
-        for slot, rows in zip(slots, logits):
+        draft_bytes = min(_MOST_DRAFTED, _DRAFT_ROWS // len(active) - 1) if draft else 0
+        streams = {slot: stream for slot, (_, stream) in active.items()}
+        for slot, text in step(decoder, streams, draft_bytes).items():
             number, stream = active[slot]
-            text = stream.take(rows, decoder, slot)
             if stream.reason:
                 del active[slot]
             if text or stream.reason:

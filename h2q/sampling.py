@@ -2,8 +2,8 @@
 
 A sampler is put together by ``sampler`` from a repetition penalty, a temperature and filters; all
 work on rows (N, 256) at once and treat each row alone, so that what is drawn for one does not
-depend on its neighbours. Randomness comes from outside, one number in [0, 1) a row: the same
-number and the same logits give the same byte, whoever else is drawing. Plain NumPy, float64:
+depend on its neighbours. Randomness comes from outside, a number for each byte of a row: the same
+numbers and the same logits give the same byte, whoever else is drawing. Plain NumPy, float64:
 calls on so few numbers cost a tensor library more than the work does.
 """
 
@@ -14,6 +14,7 @@ import numpy as np
 from h2q.config import SamplingConfig
 from h2q.errors import SettingError
 
+_LEAST_NOISE = 1e-100  # against division by zero
 PENALTY_WINDOW = 64  # bytes that the repetition penalty looks back (llama.cpp's default)
 
 Filter = Callable[[np.ndarray], np.ndarray]  # probabilities (N, V) to probabilities, not normed
@@ -83,14 +84,14 @@ def probabilities(logits: np.ndarray, temperature: float) -> np.ndarray:
         return np.exp(below / temperature)
 
 
-def draw(weights: np.ndarray, uniform: np.ndarray) -> np.ndarray:
-    """The byte of each row of ``weights`` (N, V) at which the share ``uniform`` (N,) of the row's
-    sum is passed; a byte of weight 0 never is."""
-    sums = np.cumsum(weights, axis=-1)
-    total = sums[:, -1:]
-    # Rounded up to the total, the product would be passed by none.
-    threshold = np.minimum(uniform[:, None] * total, np.nextafter(total, 0.0))
-    return (sums > threshold).argmax(-1)
+def draw(weights: np.ndarray, noise: np.ndarray) -> np.ndarray:
+    """A byte of each row of ``weights`` (N, V), as likely as it weighs, where ``noise`` (N, V) is
+    exponentially distributed; a byte of weight 0 never is.
+
+    Of clocks that ring at these rates, the first to ring (the Gumbel-max trick). With the same
+    noise, weights that differ little give mostly the same byte, which serves drafts.
+    """
+    return (weights / np.maximum(noise, _LEAST_NOISE)).argmax(-1)
 
 
 def filters(config: SamplingConfig) -> list[Filter]:
@@ -106,18 +107,18 @@ def filters(config: SamplingConfig) -> list[Filter]:
 
 
 def sampler(config: SamplingConfig) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
-    """A function of masked, penalized logits (N, V) and uniform numbers (N,) to bytes (N,).
+    """A function of masked, penalized logits (N, V) and noise (N, V) to bytes (N,).
 
     At temperature 0 it takes the best byte, the lowest of equals.
     """
     if config.temperature == 0:
-        return lambda logits, uniform: logits.argmax(-1)
+        return lambda logits, noise: logits.argmax(-1)
     applied = filters(config)
 
-    def sample(logits: np.ndarray, uniform: np.ndarray) -> np.ndarray:
+    def sample(logits: np.ndarray, noise: np.ndarray) -> np.ndarray:
         weights = probabilities(logits, config.temperature)
         for apply in applied:
             weights = apply(weights)
-        return draw(weights, uniform)
+        return draw(weights, noise)
 
     return sample

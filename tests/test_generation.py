@@ -7,7 +7,7 @@ import torch
 from h2q.config import ModelConfig, SamplingConfig
 from h2q.decoding import Decoder
 from h2q.drafts import draft_table
-from h2q.generation import Stream, generate, generate_batch, next_token_mask
+from h2q.generation import Stream, generate, generate_batch, next_token_mask, step
 from h2q.model import KeyValueCache, Transformer
 from h2q.tokenizer import END_OF_DOCUMENT, PAD, TRANSITIONS
 
@@ -196,9 +196,8 @@ def test_with_drafts_the_distribution_is_that_of_the_model(tiny_model_config):
         decoder.keep(0, 0)
         text = b""
         while stream.reason is None:
-            data = stream.to_read(decoder, 0, 3)
-            drafts.append(len(stream._draft))
-            text += stream.take(decoder.read([(0, data)])[0], decoder, 0)
+            text += step(decoder, {0: stream}, 3)[0]
+            drafts.append(stream.rows - 1)
         pairs[text[:2]] = pairs.get(text[:2], 0) + 1
     assert sum(drafts) > draws / 2, "the test is of drafts"
     statistic = 0.0
