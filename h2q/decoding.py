@@ -80,7 +80,8 @@ def _fbgemm_packs() -> bool:
 @functools.cache
 @torch.inference_mode()
 def _whole(count: int) -> int:
-    """The least number of rows from ``count`` on that a product computes as it computes many."""
+    """The least number of rows from ``count`` on that a product computes as it computes many;
+    ``count`` itself where no number near it does."""
     if not _fbgemm_packs():
         return -(-count // _PADDED_ROWS) * _PADDED_ROWS
     generator = torch.Generator().manual_seed(0)
@@ -89,7 +90,8 @@ def _whole(count: int) -> int:
     product = packed_product(weight, torch.zeros(_PROBE_WIDTH))
     wanted = product(row.expand(_PROBE_ROWS, -1).contiguous())[0]
     tried = range(count, count + _PROBE_ROWS)
-    return next(n for n in tried if (product(row.expand(n, -1).contiguous()) == wanted).all())
+    alike = (n for n in tried if (product(row.expand(n, -1).contiguous()) == wanted).all())
+    return next(alike, count)
 
 
 def norm(layer: torch.nn.LayerNorm) -> Product:
