@@ -128,8 +128,8 @@ def test_log_is_there_after_every_epoch(make_trainer, tmp_path):
     lengths = []
     finish = trainer._finish_epoch
 
-    def finish_and_look():
-        finish()
+    def finish_and_look(stop):
+        finish(stop)
         lengths.append(len(json.loads((tmp_path / "out" / TRAINING_LOG).read_text())))
 
     trainer._finish_epoch = finish_and_look
@@ -180,6 +180,7 @@ def test_what_is_said_of_a_run(make_trainer, capsys):
     """Each save with its file, the best marked; the loss before and after."""
     trainer = make_trainer(replace(CONFIG, epochs=2, lr=3e-3), console=Console())
     trainer.train()
+    trainer.announce_end()
     said = capsys.readouterr().out
     saved = [line for line in said.splitlines() if line.startswith("   已保存")]
     half = trainer.total_steps // 2
@@ -509,7 +510,7 @@ def interrupted(make_trainer, tmp_path):
     """A run of 2 epochs that ended after the first."""
     trainer = make_trainer()
     trainer._train_epoch(lambda: False, lambda _: None)
-    trainer._finish_epoch()
+    trainer._finish_epoch(lambda: False)
     return tmp_path / "out"
 
 

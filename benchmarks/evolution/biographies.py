@@ -99,9 +99,9 @@ def run_arm(arm: str, directory: Path, base: Path, knowledge, setup: dict, seed:
     corpus, training, config, size = (setup[n] for n in ("corpus", "training", "config", "bytes"))
     copy_base(base, directory)
     engine = SelfEvolutionEngine(
-        directory,
         corpus,
         knowledge,
+        directory,
         config,
         training,
         console=setup["console"],
