@@ -157,25 +157,20 @@ class Preset:
     training: TrainingConfig
 
 
+_FAST = TrainingConfig(
+    lr=5e-3,
+    optimizer="muon",
+    muon_lr=3e-3,
+    adam_beta2=0.95,
+    schedule="linear",
+    short_fraction=0.7,
+    warmup_steps=40,
+    decay_fraction=0.5,
+)
 PRESETS = {
     "readme": Preset(ModelConfig(), TrainingConfig()),
-    "fast": Preset(
-        ModelConfig(),
-        TrainingConfig(
-            lr=5e-3,
-            optimizer="muon",
-            muon_lr=3e-3,
-            adam_beta2=0.95,
-            schedule="linear",
-            short_fraction=0.7,
-            warmup_steps=40,
-            decay_fraction=0.5,
-        ),
-    ),
-    "tiny": Preset(
-        ModelConfig(embed_dim=128, n_heads=4, n_layers=4, feedforward_dim=768),
-        TrainingConfig(lr=2e-3),
-    ),
+    "fast": Preset(ModelConfig(), _FAST),
+    "tiny": Preset(ModelConfig(embed_dim=128, n_heads=4, n_layers=4, feedforward_dim=768), _FAST),
 }
 
 
