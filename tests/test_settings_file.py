@@ -2,12 +2,13 @@
 
 import builtins
 import sys
+from dataclasses import replace
 
 import pytest
 
 from conftest import make_text, train
 from h2q import cli
-from h2q.config import ModelConfig, TrainingConfig
+from h2q.config import PRESETS, ModelConfig, TrainingConfig
 from h2q.errors import SettingError
 from h2q.settings_file import read_settings
 from test_cli import fails, files_below
@@ -134,7 +135,7 @@ def test_from_file_to_configuration(tmp_path, monkeypatch):
         monkeypatch, tmp_path, "--config", "my settings.toml", "--epochs", "7"
     )
     assert model == ModelConfig(embed_dim=128, n_heads=4, n_layers=2, feedforward_dim=768)
-    assert training == TrainingConfig(lr=0.5, epochs=7, clip_norm=2)
+    assert training == replace(PRESETS["tiny"].training, lr=0.5, epochs=7, clip_norm=2)
 
 
 @pytest.mark.parametrize(
