@@ -8,7 +8,7 @@ import pytest
 
 from conftest import make_text, train
 from h2q import cli
-from h2q.config import PRESETS, ModelConfig, TrainingConfig
+from h2q.config import PRESETS, ModelConfig
 from h2q.errors import SettingError
 from h2q.settings_file import read_settings
 from test_cli import fails, files_below
