@@ -42,9 +42,9 @@ def draft_table(text: bytes) -> np.ndarray:
     """The table of ``text``, uint8 of shape (N, 6), the commonest passages of each length."""
     data = np.frombuffer(text, dtype=np.uint8).astype(np.int64)
     tables, room = [NO_DRAFTS], TABLE_ROWS
-    for left, order in enumerate(_ORDERS, start=1 - len(_ORDERS)):
+    for index, order in enumerate(_ORDERS):
         if len(data) > order:
-            tables.append(_order_table(data, order, room // (1 - left)))
+            tables.append(_order_table(data, order, room // (len(_ORDERS) - index)))
             room -= len(tables[-1])
     return np.concatenate(tables)
 

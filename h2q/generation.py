@@ -231,11 +231,8 @@ def step(decoder: Decoder, active: dict[int, Stream], draft_bytes: int) -> dict[
         nats -= logits[np.arange(len(logits)), tokens]
         first = 0
         for index in members:
-            slot, stream, rows = (
-                slots[index],
-                streams[index],
-                slice(first, first + streams[index].rows),
-            )
+            slot, stream = slots[index], streams[index]
+            rows = slice(first, first + stream.rows)
             first = rows.stop
             texts[slot] = stream.take(tokens[rows], nats[rows], decoder, slot)
     return texts

@@ -5,17 +5,21 @@ that is written beforehand, so that what differs between arms is the text and th
 """
 
 import contextlib
+import math
 import random
 import shutil
 import sys
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch.nn.modules.module import register_module_forward_pre_hook
 
+from h2q import gate
 from h2q.challenger import Recipe, challenger_config
 from h2q.config import ModelConfig, TrainingConfig
 from h2q.corpus import ByteStream, Corpus, open_corpus
+from h2q.evaluation import evaluate
 from h2q.files import write_bytes
 from h2q.lessons import own_text
 from h2q.model import Transformer
@@ -34,6 +38,7 @@ MODELS = {
     ),
 }
 MODEL_PATH = Path("h2q_project") / "h2q_trained_model.pt"
+_SIDE_LEVEL = 0.025  # on each side of an interval
 FORWARD_COST = 1 / 3  # of a byte that is only predicted, against one that is trained on
 
 
@@ -95,6 +100,36 @@ def copy_base(base: Path, directory: Path) -> None:
 
 def champion_of(directory: Path) -> Transformer:
     return load_model(directory / MODEL_PATH)[0]
+
+
+def put_away(path: Path, out: Path, context_length: int) -> tuple[str, ByteStream]:
+    """The text in ``path`` without its last tenth, and that tenth, which nothing but the report
+    sees."""
+    text = path.read_text(encoding="utf-8")
+    cut = len(text) * 9 // 10
+    report = out / "report"
+    write_bytes(report / "report.txt", text[cut:].encode("utf-8"))
+    corpus = open_corpus(report, out / "cache", context_length=context_length, eval_path=report)
+    return text[:cut], corpus.heldout
+
+
+def measure_prose(model: Transformer, report: ByteStream) -> dict:
+    """Losses on the whole report, with sums (nats) and counts (bytes) by window."""
+    measured = evaluate(model, report, limit_bytes=len(report) + 1)
+    return {
+        "bits_per_byte": measured.bits_per_byte,
+        "sums": measured.sums.tolist(),
+        "counts": measured.counts.tolist(),
+    }
+
+
+def prose_difference(first: list[dict], other: list[dict]) -> gate.Difference:
+    """Bits per byte of ``first`` less ``other`` with a 95 % interval, paired by window of the
+    report over all of them."""
+    sums = [np.concatenate([row["sums"] for row in rows]) / math.log(2) for rows in (first, other)]
+    counts = np.concatenate([row["counts"] for row in first])
+    windows = np.concatenate([np.arange(len(row["sums"])) for row in first])
+    return gate.paired_difference(*sums, counts, windows, _SIDE_LEVEL)
 
 
 @contextlib.contextmanager

@@ -13,19 +13,26 @@ to OUT when it is done and not made again.
 """
 
 import argparse
-import math
 import random
 import shutil
 from pathlib import Path
 
-import numpy as np
-from arms import MODELS, base_model, champion_of, copy_base, note, one_thread, train_on
+from arms import (
+    MODELS,
+    base_model,
+    champion_of,
+    copy_base,
+    measure_prose,
+    note,
+    one_thread,
+    prose_difference,
+    put_away,
+    train_on,
+)
 
-from h2q import gate
 from h2q.config import EvolutionConfig, SamplingConfig, derived_seed
-from h2q.corpus import Corpus, open_corpus
+from h2q.corpus import Corpus
 from h2q.decoding import Decoder
-from h2q.evaluation import evaluate
 from h2q.evolution import SelfEvolutionEngine
 from h2q.files import read_json, write_bytes, write_json
 from h2q.generation import generate_batch
@@ -35,7 +42,6 @@ from h2q.model import Transformer
 ARMS = ("replaced", "accumulated", "gated")
 TEXT_BYTES = 300_000
 _STREAMS, _PROMPT, _LENGTH = 64, 32, 512  # texts at a time, bytes of a beginning, of a text
-_LEVEL = 0.025  # on each side
 
 
 def own_writing(model: Transformer, corpus: Corpus, size: int, seed: int) -> list[str]:
@@ -95,13 +101,10 @@ def run_arm(arm: str, home: Path, base: Path, setup: dict, seed: int, generation
             made, reason = champion_of(base), ""
             if number:
                 made, reason = next_model(arm, home, number, setup, own)
-            measured = evaluate(made, setup["report"], limit_bytes=2**40)
             write_json(
                 path,
                 {
-                    "bits_per_byte": measured.bits_per_byte,
-                    "sums": measured.sums.tolist(),
-                    "counts": measured.counts.tolist(),
+                    **measure_prose(made, setup["report"]),
                     "reason": reason,
                     "written": own_writing(made, setup["corpus"], setup["size"], own),
                 },
@@ -112,23 +115,12 @@ def run_arm(arm: str, home: Path, base: Path, setup: dict, seed: int, generation
         yield row
 
 
-def difference(last: dict, first: dict) -> gate.Difference:
-    """Bits per byte of one generation less another's."""
-    sums = [np.array(row["sums"]) / math.log(2) for row in (last, first)]
-    return gate.paired_difference(*sums, last["counts"], range(len(sums[0])), _LEVEL)
-
-
 def run(arguments: argparse.Namespace):
     """Yields seed, arm and the losses of each generation."""
     one_thread()
-    text = arguments.text.read_text(encoding="utf-8")
-    cut = len(text) * 9 // 10
     out, model = arguments.out, MODELS["short"]
+    text, report = put_away(arguments.text, out, model.context_length)
     write_bytes(out / "text" / "text.txt", text[:TEXT_BYTES].encode("utf-8"))
-    write_bytes(out / "report" / "report.txt", text[cut:].encode("utf-8"))
-    report = open_corpus(
-        out / "report", out / "cache", context_length=model.context_length, eval_path=out / "report"
-    ).heldout
     for seed in range(arguments.seeds):
         base = out / f"base-{seed}"
         corpus, training = base_model(base, out / "text", model, 4, seed, 8)
@@ -154,7 +146,7 @@ if __name__ == "__main__":
     print("|---|---|---|---|---|")
     for seed, arm, rows in run(arguments_of()):
         bits = " ".join(f"{row['bits_per_byte']:.3f}" for row in rows)
-        found = difference(rows[-1], rows[0])
+        found = prose_difference(rows[-1:], rows[:1])
         kept = sum(row["reason"] == "gate.better" for row in rows) if arm == "gated" else "all"
         print(
             f"| {seed} | {arm} | {bits} | "

@@ -16,13 +16,11 @@ and not made again.
 
 import argparse
 import json
-import math
 import random
 import time
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import torch
 from arms import (
     FORWARD_COST,
@@ -30,15 +28,16 @@ from arms import (
     base_model,
     champion_of,
     copy_base,
+    measure_prose,
     metered,
     note,
     one_thread,
+    prose_difference,
+    put_away,
 )
 
-from h2q import gate
 from h2q.challenger import Recipe, challenger_config
 from h2q.config import EvolutionConfig
-from h2q.corpus import open_corpus
 from h2q.evaluation import evaluate
 from h2q.evolution import SelfEvolutionEngine
 from h2q.files import read_json, write_bytes, write_json
@@ -47,7 +46,6 @@ from h2q.trainer import LocalModelTrainer
 CASES = ("clean", "scarce", "noisy")
 BASE_BYTES = 1_000_000
 MEASURED_SHARE = 0.05  # of E's bytes, charged for its forward passes
-_LEVEL = 0.025  # on each side
 
 
 def write_case(directory: Path, case: str, text: str, seed: int) -> None:
@@ -108,42 +106,20 @@ def run_arm(arm: str, directory: Path, base: Path, setup: dict, seed: int) -> di
         result["charged_bytes"] = result["trained_bytes"] + FORWARD_COST * counted["bytes"]
     else:
         model = train_longer(engine, directory / "longer", base, passes, seed)
-    measured = evaluate(model, setup["report"], limit_bytes=2**40)
-    return {
-        "bits_per_byte": measured.bits_per_byte,
-        "sums": measured.sums.tolist(),
-        "counts": measured.counts.tolist(),
-        **result,
-        "seconds": time.monotonic() - began,
-    }
-
-
-def difference(first: list[dict], other: list[dict]) -> gate.Difference:
-    """Bits per byte of ``first`` less ``other``, paired by window of the report over all seeds."""
-    sums = [np.concatenate([row["sums"] for row in rows]) / math.log(2) for rows in (first, other)]
-    counts = np.concatenate([row["counts"] for row in first])
-    windows = np.concatenate([np.arange(len(row["sums"])) for row in first])
-    return gate.paired_difference(*sums, counts, windows, _LEVEL)
+    measured = measure_prose(model, setup["report"])
+    return {**measured, **result, "seconds": time.monotonic() - began}
 
 
 def run(arguments: argparse.Namespace):
     """Yields case, seed and the results of both arms."""
     one_thread()
-    text = arguments.text.read_text(encoding="utf-8")
-    cut = len(text) * 9 // 10
     model = MODELS["short"]
-    write_bytes(arguments.out / "report" / "report.txt", text[cut:].encode("utf-8"))
-    report = open_corpus(
-        arguments.out / "report",
-        arguments.out / "cache",
-        context_length=model.context_length,
-        eval_path=arguments.out / "report",
-    ).heldout
+    text, report = put_away(arguments.text, arguments.out, model.context_length)
     for case in arguments.cases:
         for seed in range(arguments.seeds):
             home = arguments.out / f"{case}-{seed}"
             if not (home / "text").exists():
-                write_case(home / "text", case, text[:cut], seed)
+                write_case(home / "text", case, text, seed)
             size = (home / "text" / "text.txt").stat().st_size
             epochs = max(1, round(BASE_BYTES / size))
             corpus, training = base_model(home / "base", home / "text", model, epochs, seed, 8)
@@ -177,7 +153,7 @@ if __name__ == "__main__":
     rows: dict[str, list] = {}
     for case, seed, results in run(arguments_of()):
         rows.setdefault(case, []).append(results)
-        found = difference([results["E"]], [results["B1"]])
+        found = prose_difference([results["E"]], [results["B1"]])
         bits = " | ".join(f"{results[arm]['bits_per_byte']:.4f}" for arm in ("B1", "E"))
         kept = results["E"]["reasons"].count("gate.better")
         print(
@@ -185,7 +161,7 @@ if __name__ == "__main__":
             f"{found.mean:+.4f} ({found.low:+.4f} to {found.high:+.4f}) | {kept} |"
         )
     for case, found in rows.items():
-        pooled = difference([row["E"] for row in found], [row["B1"] for row in found])
+        pooled = prose_difference([row["E"] for row in found], [row["B1"] for row in found])
         print(
             f"| {case} | all | | | "
             f"**{pooled.mean:+.4f}** ({pooled.low:+.4f} to {pooled.high:+.4f}) | |"
