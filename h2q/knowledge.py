@@ -307,7 +307,7 @@ def _parse_fact(line: str) -> Fact:
 
 def _is_one_line(text: str) -> bool:
     """Printable text of UTF-8, without line ends."""
-    return all(char.isprintable() for char in text)
+    return text.isprintable()
 
 
 def _require_new(index, fact: Fact) -> None:
@@ -349,15 +349,23 @@ def create_sample_text(directory: Path) -> list[Path]:
     It holds the shipped passages and a statement of each shipped fact, half of the facts in
     Chinese and half in English, in random order.
     """
-    base = load_knowledge_base(shipped_data() / "knowledge_base")
+    knowledge = shipped_data() / "knowledge_base"
+    wordings = read_wordings(knowledge / WORDINGS_NAME)
+    facts = sorted(
+        (
+            _parse_fact(line)  # without the index, which would take a second
+            for path in knowledge_files(knowledge)["facts"]
+            for line in path.read_text(encoding="utf-8").splitlines()
+        ),
+        key=lambda fact: fact.id,
+    )
     generator = random.Random(_SAMPLE_SEED)
     paths = []
     for turn, lang in enumerate(LANGUAGES):
         path = shipped_data() / "sample_text" / f"passages.{lang}.txt"
         passages = path.read_text(encoding="utf-8").strip().split("\n\n")
-        facts = sorted((fact for fact in base.facts() if fact.lang == lang), key=lambda f: f.id)
-        for fact in facts[turn::2]:
-            passages.append(fill(generator.choice(statements(base.wordings, fact)), fact))
+        for fact in [fact for fact in facts if fact.lang == lang][turn::2]:
+            passages.append(fill(generator.choice(statements(wordings, fact)), fact))
         generator.shuffle(passages)
         text = "\n\n".join(dict.fromkeys(passages)) + "\n"
         path = Path(directory) / f"sample_{lang}.txt"
