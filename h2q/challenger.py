@@ -1,7 +1,7 @@
 """The challenger: a copy of the champion, trained on a cycle's lesson.
 
-A fresh optimizer warms up to a rate of its own and decays to 0 (arXiv 2403.08763); the weights of
-the last quarter are also averaged, and a mixture of that average with the champion is a third
+A fresh optimizer warms up to a rate of its own and decays (arXiv 2403.08763); the weights of the
+last quarter are also averaged, and a mixture of that average with the champion is a third
 candidate. Dev chooses one of the three. Does not know what the lesson is about.
 """
 
@@ -38,6 +38,7 @@ class Recipe:
     seed: int
     device: str
     dtype: torch.dtype
+    min_lr_ratio: float = 0.0
 
 
 def challenger_config(recipe: Recipe, size_bytes: int, context_length: int) -> TrainingConfig:
@@ -56,6 +57,7 @@ def challenger_config(recipe: Recipe, size_bytes: int, context_length: int) -> T
         adam_beta2=0.95,
         schedule="linear",
         decay_fraction=1.0,
+        min_lr_ratio=recipe.min_lr_ratio,
         # Documents are short: so may windows be, and updates come more often.
         short_fraction=1.0 if context_length >= _LONG_WINDOW else 0.0,
         warmup_steps=int(_WARMUP_SHARE * steps),
@@ -65,16 +67,19 @@ def challenger_config(recipe: Recipe, size_bytes: int, context_length: int) -> T
 
 def train_challenger(
     champion: Transformer,
+    start: Transformer,
     directory: Path,
     dev: ByteStream,
     recipe: Recipe,
     cost: Callable[[Transformer], tuple[float, float]],
     console: Console,
-) -> tuple[Transformer, dict]:
-    """Trains a copy on ``directory``/text, going on from its checkpoints where there are some.
+) -> tuple[Transformer, Transformer, dict]:
+    """Trains a copy of ``start`` on ``directory``/text, going on from its checkpoints where there
+    are some.
 
     ``cost`` measures the primary measure and how much worse prose is, both on dev. Returns the
-    challenger and what was chosen from what. Raises ``TrainingDiverged``.
+    challenger, the model as training left it, and what was chosen from what. Raises
+    ``TrainingDiverged``.
     """
     text = directory / "text"
     size = sum(path.stat().st_size for path in text.iterdir())
@@ -90,7 +95,7 @@ def train_challenger(
         device=recipe.device,
         dtype=recipe.dtype,
         console=console,
-        initial=champion,
+        initial=start,
         average_from=1 - _AVERAGED_SHARE,
         resume_from=load_saved_run(directory, console),
     )
@@ -110,4 +115,5 @@ def train_challenger(
         raise TrainingDiverged("evolve.not_finite")
     choice = min(costs, key=lambda name: costs[name][0] + _PROSE_WEIGHT * max(0, costs[name][1]))
     challenger.load_state_dict(candidates[choice])
-    return challenger, {"choice": choice, "dev_costs": costs, "trained_bytes": size}
+    made = {"choice": choice, "dev_costs": costs, "trained_bytes": size}
+    return challenger, trained, made

@@ -106,6 +106,7 @@ class TrainingConfig(_Checked):
     schedule: str = _choice("cosine", ("cosine", "linear"))  # how the learning rate decays
     warmup_steps: int = _setting(0, 0, 1_000_000)  # until the learning rate reaches its peak
     decay_fraction: float = _setting(1.0, 1e-6, 1.0)  # of the run, in which ``linear`` decays
+    min_lr_ratio: float = _setting(0.0, 0.0, 1.0)  # of the peak, to which ``linear`` decays
     clip_norm: float = _setting(1.0, 1e-6, 1e6)  # largest norm of the gradient
     eval_bytes: int = _setting(65_536, 512, 2**40)  # most held-out bytes read an evaluation
     save_interval_seconds: float = _setting(180.0, 0.0, 1e9)  # between saves within an epoch

@@ -45,11 +45,13 @@ from h2q.verdict import EXAMPLES, Comparison
 from h2q.wordings import TRAIN, Fact, fill, questions
 
 CHALLENGER = "challenger.pt"
+TRUNK = "trunk.pt"  # the weights as training left them, from which the next cycle may go on
 CHALLENGER_RECORD = "challenger.json"
 _FACTS_A_RELATION = 16  # about as many facts a cycle of each relation
 _POOL_FACTOR, _LEAST_POOL, _MOST_POOL = 4, 64, 2048  # facts measured on dev before choosing
 _POOL_PASSAGES = 400
-_PASSAGE_HEAD = 256  # bytes of a passage that are measured
+_POOL_TEXT = 2  # times the training text that is taught, where there is no knowledge base
+_PASSAGE_HEAD = 128  # bytes of a passage that are measured
 _KINDS = {
     "statement": "kind.statement",
     "question": "kind.question",
@@ -77,6 +79,8 @@ class Cycle:
     training_config: TrainingConfig  # of the base model
     directory: Path
     ancestor: Path  # file of the champion before this one, if there was one
+    course: tuple[int, int]  # number of the cycle in its course, from 0, and how many that has
+    trunk: Path  # what the cycle before of the same course left, if it left something
     device: str
     dtype: torch.dtype
     console: Console
@@ -181,7 +185,7 @@ class Cycle:
     def write(self, plan: dict) -> dict:
         """Writes the text to train on; returns how much of what."""
         generator = random.Random(f"{self.seed} {self.number} lesson")
-        share = self.config.replay_fraction
+        share = self.config.replay_fraction if self.knowledge is not None else 0.0
         budget = self.cycle_bytes * (1 - share)
         documents: list[Document] = []
         facts: list[Fact] = []
@@ -208,7 +212,8 @@ class Cycle:
         # Not the replay: the champion was trained on it, and it is not generated.
         documents, rejected = behind_the_wall(documents, firewall)
         size = sum(len(item.text.encode()) + len(SEPARATOR) for item in documents)
-        texts = own_text(self.corpus.train, size * share / (1 - share), generator)
+        replayed = size * share / (1 - share)
+        texts = own_text(self.corpus.train, replayed, self.seed, self.number - 1)
         write_lesson(documents, texts, self.directory, self.number, generator)
         kinds = Counter(document.kind for document in documents)
         replay = sum(len(text.encode()) for text in texts)
@@ -242,8 +247,9 @@ class Cycle:
         """Passages of the knowledge base, or of the training text where there is none, by how much
         cheaper they became since the champion before."""
         if self.knowledge is None:
-            texts = own_text(self.corpus.train, 4 * size_bytes, generator)
-            pool = [(text, "training text") for text in dict.fromkeys(texts)]
+            wanted = _POOL_TEXT * size_bytes
+            texts = own_text(self.corpus.train, wanted, self.seed, self.number - 1)
+            pool = [(text, "training text") for text in texts]
         else:
             count = self.knowledge.passage_count
             wanted = min(count, max(_POOL_PASSAGES, int(4 * size_bytes / 400)))
@@ -265,25 +271,54 @@ class Cycle:
     # Phase 3: the challenger
 
     def train(self, plan: dict) -> dict:
-        """Trains the challenger and saves it."""
+        """Trains the challenger and saves it.
+
+        Prose is learnt in courses of several cycles, as if they were one run: the rate falls once
+        over all of them, and each goes on from where the one before stopped, kept or not. Facts are
+        learnt within a cycle.
+        """
+        start, lr, min_lr_ratio = self.champion, self.config.lr, 0.0
+        if plan["primary"] == "prose":
+            index, count = self.course
+            lr *= 1 - index / count
+            min_lr_ratio = (count - index - 1) / (count - index)
+            start = self._trunk() or start
         recipe = Recipe(
             self.training_config,
-            self.config.lr,
+            lr,
             derived_seed(self.seed, self.number),
             self.device,
             self.dtype,
+            min_lr_ratio,
         )
 
         def cost(model: Transformer) -> tuple[float, float]:
             worse = self.examiner.prose(model, "dev").bits_per_byte - plan["dev_bits_per_byte"]
             return self._dev_cost(model, plan), worse
 
-        challenger, made = train_challenger(
-            self.champion, self.directory, self.splits.prose["dev"], recipe, cost, self.console
+        challenger, trained, made = train_challenger(
+            self.champion,
+            start,
+            self.directory,
+            self.splits.prose["dev"],
+            recipe,
+            cost,
+            self.console,
         )
         path = self.directory / CHALLENGER
-        save_model(path, challenger, {**self.provenance, "evolution_cycle": self.number})
+        provenance = {**self.provenance, "evolution_cycle": self.number}
+        save_model(path, challenger, provenance)
+        if plan["primary"] == "prose":
+            save_model(self.directory / TRUNK, trained, provenance)
         return {**made, "sha256": sha256_of_file(path)}
+
+    def _trunk(self) -> Transformer | None:
+        """What the cycle before left, if it is of the same course."""
+        if not self.course[0] or not self.trunk.exists():
+            return None
+        model, provenance = load_model(self.trunk)
+        found = provenance.get("evolution_cycle") == self.number - 1
+        return model.to(self.device) if found else None
 
     def _dev_cost(self, model: Transformer, plan: dict) -> float:
         """The primary measure on dev: bits a byte of prose, or the share of questions that are

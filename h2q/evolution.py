@@ -19,7 +19,7 @@ from h2q.challenger import Recipe, challenger_config
 from h2q.config import CHECKPOINT_DIR, MODEL_PATH, EvolutionConfig, TrainingConfig
 from h2q.console import Console
 from h2q.corpus import Corpus
-from h2q.cycle import CHALLENGER, Cycle
+from h2q.cycle import CHALLENGER, TRUNK, Cycle
 from h2q.errors import H2QError, Interrupted, SettingError
 from h2q.files import link_or_copy, promote, read_json, sha256_of_file, write_json
 from h2q.knowledge import KnowledgeBase
@@ -30,6 +30,7 @@ from h2q.trainer import LocalModelTrainer
 
 _HALVE_AFTER, _STOP_AFTER = 3, 6  # rejections in a row
 _MORE_REPLAY, _MOST_REPLAY = 0.15, 0.7  # of the text, after a rejection for worse prose
+_COURSE_CYCLES = 3  # in which the rate falls once, where prose is learnt
 _PACE_STEPS = 6
 
 
@@ -172,6 +173,8 @@ class SelfEvolutionEngine:
             self.training_config,
             directory,
             self.directory / "ancestor.pt",
+            self._course(number),
+            self.directory / TRUNK,
             self.device,
             self.dtype,
             self.console,
@@ -196,8 +199,14 @@ class SelfEvolutionEngine:
             lineage.record(self.stats, entry, self.output_dir)
         for name in ("text", CHECKPOINT_DIR, Path(MODEL_PATH).parent):
             shutil.rmtree(directory / name, ignore_errors=True)
-        (directory / CHALLENGER).unlink(missing_ok=True)
+        for name in (CHALLENGER, TRUNK):
+            (directory / name).unlink(missing_ok=True)
         return ""
+
+    def _course(self, number: int) -> tuple[int, int]:
+        """Number of a cycle in its course, from 0, and how many cycles that has."""
+        index = (number - self.run.first_cycle) % _COURSE_CYCLES
+        return index, min(_COURSE_CYCLES, self.run.last_cycle - number + index + 1)
 
     def _phase(self, directory: Path, name: str, work) -> dict:
         """The result of a phase, from disk where it was done before a kill."""
@@ -229,6 +238,9 @@ class SelfEvolutionEngine:
     def _conclude(self, number: int, verdict: dict) -> None:
         """Promotes, remembers, records, in this order; each step may be done again."""
         entry = verdict["entry"]
+        trunk = self._cycle_directory(number) / TRUNK
+        if trunk.exists():
+            promote(trunk, self.directory / TRUNK)
         if entry["promoted"]:
             challenger = self._cycle_directory(number) / CHALLENGER
             if challenger.exists():

@@ -197,12 +197,20 @@ def choose_passages(
     return documents
 
 
-def own_text(train: ByteStream, size_bytes: float, generator: random.Random) -> list[str]:
-    """About ``size_bytes`` of the training text: pieces from random places, as whole characters."""
+def own_text(train: ByteStream, size_bytes: float, seed: int, turn: int = 0) -> list[str]:
+    """The ``turn``-th part of about ``size_bytes`` of the training text, from 0: pieces in random
+    order, none twice before all of them had their turn; whole characters."""
     length = min(PIECE_BYTES, len(train))
-    pieces = []
-    for _ in range(-(-int(size_bytes) // length)):
-        data = train.read(generator.randrange(len(train)), length)
+    in_a_pass = -(-len(train) // length)
+    count = -(-int(size_bytes) // length)
+    pieces, order, known = [], None, None
+    for number in range(turn * count, (turn + 1) * count):
+        passes, place = divmod(number, in_a_pass)
+        if passes != known:
+            generator, known = np.random.default_rng([seed, passes]), passes
+            shift, order = generator.integers(length), generator.permutation(in_a_pass)
+        start = int(order[place]) * length
+        data = train.read(int(shift) + start, min(length, len(train) - start))
         data = data.replace(bytes([END_OF_DOCUMENT]), b"\n")
         pieces.append(data.decode("utf-8", "ignore").strip())
     return [piece for piece in pieces if piece]

@@ -1,9 +1,10 @@
 """Lets a tiny model evolve for two cycles and, when asked, kills itself as kill -9 would.
 
-    python evolution_driver.py OUTPUT [--resume] [--kill POINT]
+    python evolution_driver.py OUTPUT [--prose] [--resume] [--kill POINT]
 
-POINT is ``step:N`` (training step of the run), the name of a file below ``OUTPUT`` (just after it
-was written), or ``promoted`` (just after the rename). Run by ``test_evolution.py``.
+``--prose`` leaves the knowledge base out. POINT is ``step:N`` (training step of the run), the name of
+a file below ``OUTPUT`` (just after it was written), or ``promoted`` (just after a first rename). Run by
+``test_evolution.py``.
 """
 
 import argparse
@@ -74,9 +75,11 @@ def open_knowledge(output: Path):
     return load_knowledge_base(output / "kb", context_length=64)
 
 
-def engine(output: Path, *, resume: bool = False, **changes) -> SelfEvolutionEngine:
+def engine(
+    output: Path, *, resume: bool = False, prose: bool = False, **changes
+) -> SelfEvolutionEngine:
     config = replace(CONFIG, **changes)
-    knowledge = open_knowledge(output)
+    knowledge = None if prose else open_knowledge(output)
     return SelfEvolutionEngine(
         open_text(output), knowledge, output, config, TRAINING, resume=resume
     )
@@ -119,9 +122,10 @@ def dying_at(path: Path, write):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("output", type=Path)
+    parser.add_argument("--prose", action="store_true")
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--kill")
     arguments = parser.parse_args()
     if arguments.kill:
         arm(arguments.kill, arguments.output)
-    engine(arguments.output, resume=arguments.resume).evolve()
+    engine(arguments.output, resume=arguments.resume, prose=arguments.prose).evolve()

@@ -1,18 +1,18 @@
+import copy
 import hashlib
 import json
-import os
 import re
 import shutil
 import signal
-import subprocess
-import sys
 from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
 
 import pytest
 import torch
 
 import evolution_driver as driver
-from conftest import REPOSITORY
+from conftest import REPOSITORY, run_file
 from h2q import cycle, gate
 from h2q.config import CHECKPOINT_DIR, EVOLUTION_STATS, MODEL_PATH
 from h2q.console import Console
@@ -26,7 +26,9 @@ from h2q.lineage import rejections_in_a_row
 from h2q.model_file import load_model, save_model
 from h2q.splits import ask
 from h2q.trainer import LocalModelTrainer
+from h2q.verdict import Comparison
 
+DRIVER = Path(__file__).with_name("evolution_driver.py")
 EVOLUTION = f"{CHECKPOINT_DIR}/evolution"
 
 
@@ -58,11 +60,7 @@ def training_only(monkeypatch):
 
 
 def run(output, *arguments, killed=False):
-    environment = {**os.environ, "PYTHONPATH": f"{REPOSITORY}:{REPOSITORY / 'tests'}"}
-    command = [sys.executable, REPOSITORY / "tests" / "evolution_driver.py", output, *arguments]
-    done = subprocess.run(
-        list(map(str, command)), env=environment, capture_output=True, text=True, check=False
-    )
+    done = run_file(DRIVER, output, *arguments, cwd=REPOSITORY)
     assert done.returncode == (-signal.SIGKILL if killed else 0), done.stderr
 
 
@@ -116,6 +114,45 @@ def test_killed_at_any_point_it_ends_as_if_it_had_not_been(base, evolved, tmp_pa
     run(output, "--resume")
     assert read_stats(output) == read_stats(evolved)
     assert model_hash(output) == model_hash(evolved)
+
+
+def test_prose_is_learnt_in_one_course_also_when_killed(base, tmp_path):
+    """The second cycle goes on from where the first stopped, at the rate at which it did."""
+    whole, killed = (shutil.copytree(base, tmp_path / name / "out") for name in ("a", "b"))
+    run(whole, "--prose")
+    run(killed, "--prose", "--kill", "promoted", killed=True)  # what the first cycle left
+    assert not history(killed)
+    run(killed, "--prose", "--resume", "--kill", f"{EVOLUTION}/cycle_0002/lesson.json", killed=True)
+    run(killed, "--prose", "--resume")
+    assert read_stats(killed) == read_stats(whole)
+    trunks = [load_model(path / EVOLUTION / "trunk.pt") for path in (whole, killed)]
+    assert [provenance["evolution_cycle"] for _, provenance in trunks] == [2, 2]
+    states = [model.state_dict() for model, _ in trunks]
+    assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
+    assert model_hash(killed) == model_hash(whole)
+
+
+def test_the_rate_of_a_course_falls_once_and_what_it_left_is_taken_up(output, monkeypatch):
+    made = []
+
+    def train(champion, start, directory, dev, recipe, cost, console):
+        made.append((recipe, start.output.bias[7].item()))
+        trained = copy.deepcopy(start)
+        with torch.no_grad():
+            trained.output.bias[7] += 1
+        return champion, trained, {"choice": "last", "dev_costs": {"last": cost(champion)}}
+
+    monkeypatch.setattr(cycle, "train_challenger", train)
+    monkeypatch.setattr(
+        Comparison, "judge", lambda *_: {"entry": {"promoted": False, "improvement": 0.0}}
+    )
+    driver.engine(output, cycles=5, prose=True).evolve()
+    first = made[0][1]
+    assert [bias - first for _, bias in made] == pytest.approx([0, 1, 2, 0, 1])
+    lr = driver.CONFIG.lr
+    ends = [(recipe.lr, recipe.lr * recipe.min_lr_ratio) for recipe, _ in made]
+    assert ends[:3] == [pytest.approx(pair) for pair in pairwise([lr, lr * 2 / 3, lr / 3, 0])]
+    assert ends[3:] == [pytest.approx(pair) for pair in pairwise([lr / 2, lr / 4, 0])]  # halved
 
 
 def interrupt(*_):

@@ -6,6 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from h2q import lessons
 from h2q.config import EvolutionConfig
 from h2q.corpus import open_corpus
 from h2q.knowledge import load_knowledge_base, shipped_data
@@ -138,6 +139,22 @@ def test_passages_that_became_cheaper_are_preferred():
     assert sum(number < 50 for number in numbers) > 0.9 * len(numbers)
 
 
+def test_own_text_comes_round_before_it_comes_again(corpus, monkeypatch):
+    """Turn after turn every byte of the text once, then anew in another order."""
+    monkeypatch.setattr(lessons, "PIECE_BYTES", 700)
+    size = len(corpus.train)
+    count = -(-size // 700)
+    passes = [own_text(corpus.train, 1400, 3, turn) for turn in range(count)]  # two passes
+    pieces = [piece for part in passes for piece in part]
+    first, second = pieces[:count], pieces[count : 2 * count]
+    for found in (first, second):
+        assert len(set(found)) == count
+        total = sum(len(piece.encode()) for piece in found)
+        assert total == pytest.approx(size, rel=0.02)  # what is stripped, and cut characters
+    assert set(first) != set(second)
+    assert passes[1] == own_text(corpus.train, 1400, 3, 1)
+
+
 def test_splits_are_sealed_and_disjoint(corpus, shipped):
     sealed = seal(corpus.heldout, shipped, 64, 65_536, CONFIG, 42)
     assert sealed.digest == seal(corpus.heldout, shipped, 64, 65_536, CONFIG, 42).digest
@@ -179,7 +196,7 @@ def test_the_wall_rejects_held_out_prose_and_questions(corpus, shipped):
 
 def test_the_lesson_is_shuffled_and_recorded(tmp_path, corpus):
     documents = [Document(f"about {n // 10}", "statement", str(n // 10)) for n in range(100)]
-    replay = own_text(corpus.train, 5000, random.Random(1))
+    replay = own_text(corpus.train, 5000, 1)
     write_lesson(documents, replay, tmp_path, 7, random.Random(3))
     records = [json.loads(x) for x in (tmp_path / "generated.jsonl").read_text().splitlines()]
     assert [record["text"] for record in records] == [item.text for item in documents]

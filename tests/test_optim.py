@@ -84,6 +84,11 @@ def test_linear_rises_stays_and_falls():
     assert shares[75:] == pytest.approx([1 - 0.04 * step for step in range(26)])
 
 
+def test_linear_falls_to_the_least_ratio():
+    config = replace(MUON, warmup_steps=0, decay_fraction=1.0, min_lr_ratio=0.4)
+    assert [rate_share(config, 1, p) for p in (0, 0.5, 1)] == pytest.approx([1.0, 0.7, 0.4])
+
+
 def test_all_rates_are_the_same_share_of_their_peaks(model):
     optimizers = Optimizers(model, replace(MUON, lr=3e-3, muon_lr=2e-2), torch.float32)
     optimizers.set_rate(0.5)

@@ -87,7 +87,7 @@ def train_on(
 
 
 def replay(corpus: Corpus, size_bytes: float, seed: int) -> list[str]:
-    return own_text(corpus.train, size_bytes, random.Random(f"replay {seed}"))
+    return own_text(corpus.train, size_bytes, seed)
 
 
 def copy_base(base: Path, directory: Path) -> None:
