@@ -8,19 +8,20 @@ gives both the answer's exact match and its cost. Held-out prose is ``evaluation
 
 import math
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
+from h2q.decoding import Decoder
 from h2q.hardware import computing_in
-from h2q.model import KeyValueCache, Transformer
+from h2q.model import Transformer
 from h2q.tokenizer import END_OF_DOCUMENT, PAD, decode
 
 ANSWER_BYTES = 48  # most that are written in answer to a question
 _BATCH_BYTES = 16_384
-_STREAMS = 64
+_STREAMS = 16
 _GRAM = 4  # characters, of the measure of repetition
 
 
@@ -128,7 +129,6 @@ def _score_rows(model, rows: list[tuple[bytes, bytes]], dtype) -> tuple[np.ndarr
     return bits.cpu().numpy(), chosen.all(dim=1).cpu().numpy()
 
 
-@torch.inference_mode()
 def continue_prompts(
     model: Transformer,
     prompts: list[bytes],
@@ -142,39 +142,25 @@ def continue_prompts(
     Nothing keeps it within UTF-8: validity is one of the things that are measured. Prompts and
     what follows must fit into the context together.
     """
-    device = next(model.parameters()).device
-    results = [b""] * len(prompts)
-    by_length: dict[int, list[int]] = {}
-    for index, prompt in enumerate(prompts):
-        by_length.setdefault(len(prompt), []).append(index)
-    was_training = model.training
-    model.eval()
-    for length, indices in sorted(by_length.items()):
-        for first in range(0, len(indices), _STREAMS):
-            chosen = indices[first : first + _STREAMS]
-            # Positions count from the beginning of the prompt: a shorter cache gives the same.
-            size = replace(model.config, context_length=max(2, length + max_bytes))
-            cache = KeyValueCache(size, len(chosen), device=device)
-            tokens = torch.tensor([list(prompts[index]) for index in chosen], device=device)
-            written = [bytearray() for _ in chosen]
-            open_rows = set(range(len(chosen)))
-            for _ in range(max_bytes):
-                logits = model(tokens, cache)[:, -1].float().cpu()
-                logits[:, PAD] = -torch.inf
-                picked = logits.argmax(dim=-1)
-                for row in list(open_rows):
-                    byte = int(picked[row])
-                    if byte in (stop, END_OF_DOCUMENT):
-                        open_rows.discard(row)
-                    else:
-                        written[row].append(byte)
-                if not open_rows:
-                    break
-                tokens = picked[:, None].to(device)
-            for row, index in enumerate(chosen):
-                results[index] = bytes(written[row])
-    model.train(was_training)
-    return results
+    results = [bytearray() for _ in prompts]
+    decoder = Decoder(model, min(_STREAMS, max(1, len(prompts))))
+    for first in range(0, len(prompts), _STREAMS):
+        unread = dict(enumerate(prompts[first : first + _STREAMS]))  # by slot
+        for slot in unread:
+            decoder.keep(slot, 0)
+        for _ in range(max_bytes):
+            for slot, logits in zip(list(unread), decoder.read(list(unread.items()))):
+                last = logits[-1]
+                last[PAD] = -np.inf  # which is never written
+                byte = int(last.argmax())
+                if byte in (stop, END_OF_DOCUMENT):
+                    del unread[slot]
+                else:
+                    results[first + slot].append(byte)
+                    unread[slot] = bytes([byte])
+            if not unread:
+                break
+    return [bytes(result) for result in results]
 
 
 def answer(model: Transformer, prompts: list[str]) -> list[bytes]:

@@ -1,4 +1,4 @@
-"""The Transformer of the README, and the key/value cache that lets it write byte after byte.
+"""The Transformer of the README: what is trained and measured. ``decoding`` writes with it.
 
 Pre-norm layers under a causal mask with rotary positions, as in GPT-NeoX with sequential
 residuals (arXiv 2204.06745): token embedding, layers, final norm, untied output layer. Dropout
@@ -10,50 +10,13 @@ Shapes: B batch, T positions, C ``embed_dim``, H heads, D ``head_dim``, V vocabu
 """
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from h2q.attention import causal_attention, rotary_table, rotate, split_heads
+from h2q.attention import causal_attention
 from h2q.config import ModelConfig
 from h2q.fused import dropout, feed_forward
 
 _INIT_STD = 0.02  # GPT-2; branches that add to the residual are scaled down with depth
-
-
-class KeyValueCache:
-    """Keys and values of the positions a model has already seen, for one batch of streams.
-
-    Holds at most ``context_length`` positions; ``length`` of them are filled. Its size never
-    changes: 2 × layers × B × H × context_length × D elements.
-    """
-
-    def __init__(self, config: ModelConfig, batch_size: int = 1, *, device=None, dtype=None):
-        shape = (
-            config.n_layers,
-            batch_size,
-            config.n_heads,
-            config.context_length,
-            config.head_dim,
-        )
-        self.keys = torch.zeros(shape, device=device, dtype=dtype)
-        self.values = torch.zeros(shape, device=device, dtype=dtype)
-        self.length = 0
-
-    @property
-    def capacity(self) -> int:
-        return self.keys.shape[3]
-
-    @property
-    def free(self) -> int:
-        """Positions that can still be added."""
-        return self.capacity - self.length
-
-    def extend(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Stores (B, H, T, D) new ones after those known; returns all (B, H, length + T, D)."""
-        end = self.length + keys.shape[2]
-        self.keys[layer, :, :, self.length : end] = keys
-        self.values[layer, :, :, self.length : end] = values
-        return self.keys[layer, :, :, :end], self.values[layer, :, :, :end]
 
 
 class TransformerLayer(nn.Module):
@@ -71,34 +34,14 @@ class TransformerLayer(nn.Module):
         self.dropout = config.dropout
         self.rotary_base = config.rotary_base
 
-    def forward(self, x: Tensor, cache: KeyValueCache | None = None, index: int = 0) -> Tensor:
-        """(B, T, C) to (B, T, C). With a ``cache`` the positions follow those it holds for
-        layer ``index``."""
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, T, C) to (B, T, C)."""
         qkv = self.query_key_value(self.attention_norm(x))
-        if cache is None:
-            mixed = causal_attention(qkv, self.n_heads, self.rotary_base)
-        else:
-            mixed = self._cached_attention(qkv, cache, index)
+        mixed = causal_attention(qkv, self.n_heads, self.rotary_base)
         x = dropout(self.attention_output(mixed), self.dropout, self.training, residual=x)
         normal = self.feedforward_norm(x).to(qkv.dtype)
         branch = feed_forward(normal, self.feedforward_input, self.feedforward_output)
         return dropout(branch, self.dropout, self.training, residual=x)
-
-    def _cached_attention(self, qkv: Tensor, cache: KeyValueCache, index: int) -> Tensor:
-        """As ``causal_attention``, for positions after those in the ``cache``."""
-        query, key, value = split_heads(qkv, self.n_heads)
-        length, known = qkv.shape[1], cache.length
-        table = rotary_table(cache.capacity, query.shape[-1], self.rotary_base, qkv.device)
-        table = table[:, known : known + length]
-        key, value = cache.extend(index, rotate(key, table), value)
-        mask = None
-        if known and length > 1:  # row i sees the known positions and new ones up to i
-            mask = torch.ones(length, known + length, dtype=torch.bool, device=qkv.device)
-            mask = mask.tril(diagonal=known)
-        mixed = F.scaled_dot_product_attention(
-            rotate(query, table), key, value, mask, is_causal=known == 0
-        )
-        return mixed.transpose(1, 2).flatten(2)
 
 
 class Transformer(nn.Module):
@@ -128,21 +71,15 @@ class Transformer(nn.Module):
                 nn.init.normal_(parameter, std=std, generator=generator)
         return self
 
-    def forward(self, tokens: Tensor, cache: KeyValueCache | None = None) -> Tensor:
-        """Logits (B, T, V) for byte ids (B, T), T at most ``context_length``.
-
-        With a ``cache`` the tokens follow the ones it holds; their keys and values are added to
-        it. Raises ``ValueError`` when they do not fit.
-        """
-        start = cache.length if cache is not None else 0
-        end = start + tokens.shape[1]
-        if end > self.config.context_length:
-            raise ValueError(f"{end} positions, but the context holds {self.config.context_length}")
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Logits (B, T, V) for byte ids (B, T). Raises ``ValueError`` for more than
+        ``context_length``."""
+        length, most = tokens.shape[1], self.config.context_length
+        if length > most:
+            raise ValueError(f"{length} positions, but the context holds {most}")
         x = dropout(self.embedding(tokens), self.config.dropout, self.training)
-        for index, layer in enumerate(self.layers):
-            x = layer(x, cache, index)
-        if cache is not None:
-            cache.length = end
+        for layer in self.layers:
+            x = layer(x)
         return self.output(self.final_norm(x))
 
     def parameter_count(self) -> int:

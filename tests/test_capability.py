@@ -63,7 +63,7 @@ def test_a_match_is_what_greedy_decoding_writes(model):
 
 
 def test_greedy_answers_are_those_of_full_passes(model):
-    """With prompts of different lengths, in the order given, and a cache of its own size."""
+    """With prompts of different lengths, in the order given."""
     prompts = [b"abc", b"de", b"xyz", b"abc"]
     written = continue_prompts(model, prompts, 6, stop=None)
     model.eval()

@@ -8,7 +8,7 @@ from h2q.config import ModelConfig, SamplingConfig
 from h2q.decoding import Decoder
 from h2q.drafts import draft_table
 from h2q.generation import Stream, generate, generate_batch, next_token_mask, step
-from h2q.model import KeyValueCache, Transformer
+from h2q.model import Transformer
 from h2q.tokenizer import END_OF_DOCUMENT, PAD, TRANSITIONS
 
 
@@ -130,12 +130,6 @@ def test_prompt_longer_than_the_context_counts_by_its_end(model):
     sampling = SamplingConfig(max_length=30)
     whole = bytes(generate(model, prompt, sampling))
     assert whole == bytes(generate(model, prompt[-context_length:], sampling))
-
-
-def test_cache_memory_is_fixed(tiny_model_config):
-    cache = KeyValueCache(tiny_model_config, batch_size=3)
-    assert cache.keys.shape == (2, 3, 2, 64, 16)
-    assert cache.free == 64
 
 
 def drafting(model):
