@@ -50,8 +50,7 @@ CHALLENGER_RECORD = "challenger.json"
 _FACTS_A_RELATION = 16  # about as many facts a cycle of each relation
 _POOL_FACTOR, _LEAST_POOL, _MOST_POOL = 4, 64, 2048  # facts measured on dev before choosing
 _POOL_PASSAGES = 400
-_POOL_TEXT = 2  # times the training text that is taught, where there is no knowledge base
-_PASSAGE_HEAD = 128  # bytes of a passage that are measured
+_PASSAGE_HEAD = 256  # bytes of a passage that are measured
 _KINDS = {
     "statement": "kind.statement",
     "question": "kind.question",
@@ -244,17 +243,16 @@ class Cycle:
         return own_answers(asked, answers, size_bytes)
 
     def _passages(self, size_bytes, generator) -> list[Document]:
-        """Passages of the knowledge base, or of the training text where there is none, by how much
-        cheaper they became since the champion before."""
+        """Passages of the knowledge base by how much cheaper they became since the champion before;
+        where there is none, the next part of the training text: to choose there costs more than
+        it brings."""
         if self.knowledge is None:
-            wanted = _POOL_TEXT * size_bytes
-            texts = own_text(self.corpus.train, wanted, self.seed, self.number - 1)
-            pool = [(text, "training text") for text in texts]
-        else:
-            count = self.knowledge.passage_count
-            wanted = min(count, max(_POOL_PASSAGES, int(4 * size_bytes / 400)))
-            numbers = generator.sample(range(1, count + 1), wanted)
-            pool = [self.knowledge.passage(number) for number in numbers]
+            texts = own_text(self.corpus.train, size_bytes, self.seed, self.number - 1)
+            return [Document(text, "passage", "training text") for text in texts]
+        count = self.knowledge.passage_count
+        wanted = min(count, max(_POOL_PASSAGES, int(4 * size_bytes / 400)))
+        numbers = generator.sample(range(1, count + 1), wanted)
+        pool = [self.knowledge.passage(number) for number in numbers]
         gains, ancestor = None, self.ancestor
         if ancestor.exists():
             before = self._passage_cost(load_model(ancestor)[0].to(self.device), pool)

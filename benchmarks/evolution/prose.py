@@ -45,7 +45,7 @@ from h2q.trainer import LocalModelTrainer
 
 CASES = ("clean", "scarce", "noisy")
 BASE_BYTES = 1_000_000
-MEASURED_SHARE = 0.14  # of E's bytes, charged for its forward passes
+MEASURED_SHARE = 0.07  # of E's bytes, charged for its forward passes
 
 
 def write_case(directory: Path, case: str, text: str, seed: int) -> None:
