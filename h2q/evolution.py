@@ -191,6 +191,13 @@ class SelfEvolutionEngine:
             verdict = self._phase(directory, "verdict", lambda: cycle.judge(plan))
             verdict["entry"]["generated"] = _without_time(lesson)
             self._conclude(number, verdict)
+            index, count = self._course(number)
+            if (
+                plan["primary"] == "prose"
+                and not verdict["entry"]["promoted"]
+                and index + 1 < count
+            ):
+                self.console.say("evolve.goes_on")
         except Interrupted:
             raise
         except (H2QError, OSError, RuntimeError, MemoryError) as error:

@@ -355,8 +355,8 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "⏳ About {epoch} an epoch, {total} to go (Ctrl-C saves and stops)",
     ),
     "train.quicker": (
-        "   想快些：--max_minutes 30 --preset fast 按时间训练，或 --preset tiny 用小模型",
-        "   Quicker: --max_minutes 30 --preset fast plans the time; --preset tiny is a small model",
+        "   想快些：--max_minutes 30 按时间训练（--preset fast 学得最快，--preset tiny 是小模型）",
+        "   Quicker: --max_minutes 30 plans the time (--preset fast learns most, tiny is a small model)",
     ),
     "progress.bar": (
         "已用 {elapsed} · 剩余 {remaining}",
@@ -663,6 +663,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "🏁 知识库中的事实都已学过，没有别的可教，进化到此为止。",
         "🏁 Every fact of the knowledge base was learnt and there is nothing else to teach: "
         "evolution ends here.",
+    ),
+    "evolve.goes_on": (
+        "   这一轮学到的没有丢：下一周期从它停下的地方接着训练。",
+        "   What it learnt is not lost: the next cycle goes on from where it stopped.",
     ),
     "evolve.stop_rejected": (
         "🏁 连续六个周期没有被采用，进化到此为止；请增加知识或文本。",
