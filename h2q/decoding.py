@@ -9,8 +9,9 @@ same text on one stream or among 64, and with or without drafts.
 - Matrix products use FBGEMM with packed weights. It has a kernel for each small number of rows,
   and not all add up in the same order; ``_whole`` finds a number of rows for which they do, and
   what is read is padded to it. Up to six rows cost little more than one: that makes drafts pay.
-- Attention takes queries in multiples of ``_QUERIES``, and the keys up to the end of the query's
-  own block of ``BLOCK`` positions, masked: an amount that its position decides.
+- Attention takes the keys up to the end of the query's own block of ``BLOCK`` positions, masked: an
+  amount that its position decides; and so many queries (``_whole_queries``) that each is computed
+  as among many.
 
 A test compares every bit for all of these. Where FBGEMM is missing, rows are padded more.
 """
@@ -31,9 +32,8 @@ from h2q.model import Transformer
 
 BLOCK = 32  # positions
 _MOST_ROWS = 1024  # in one pass: memory
-_QUERIES = 4
 _PADDED_ROWS = 8
-_PROBE_ROWS, _PROBE_WIDTH = 60, 256
+_PROBE_ROWS, _PROBE_WIDTH, _PROBE_HEADS = 60, 256, 8
 
 Product = Callable[[Tensor], Tensor]
 
@@ -94,6 +94,30 @@ def _whole(count: int) -> int:
     return next(alike, count)
 
 
+@functools.cache
+@torch.inference_mode()
+def _whole_queries(count: int, head_dim: int) -> int:
+    """The least number of queries from ``count`` on whose products with keys and values are
+    computed as those of many are: a single one is not, where it takes another way of adding up."""
+    generator = torch.Generator().manual_seed(0)
+    keys = torch.randn(_PROBE_HEADS, 4 * BLOCK, head_dim, generator=generator)
+    query = torch.randn(_PROBE_HEADS, 1, head_dim, generator=generator)
+
+    def attended(queries: int, length: int) -> Tensor:
+        weights = torch.bmm(query.repeat(1, queries, 1), keys[:, :length].mT).softmax(-1)
+        return torch.bmm(weights, keys[:, :length])
+
+    lengths = (BLOCK, 4 * BLOCK)
+    wanted = [attended(BLOCK, length)[:, :1] for length in lengths]
+    tried = range(count, BLOCK)
+    alike = (
+        number
+        for number in tried
+        if all((attended(number, k) == found).all() for k, found in zip(lengths, wanted))
+    )
+    return next(alike, BLOCK)
+
+
 def norm(layer: torch.nn.LayerNorm) -> Product:
     """``layer`` as a function of rows (N, C), without the cost of calling a module."""
     weight, bias = layer.weight.detach().cpu(), layer.bias.detach().cpu()
@@ -104,8 +128,8 @@ def norm(layer: torch.nn.LayerNorm) -> Product:
 @functools.lru_cache(maxsize=4)
 @torch.inference_mode(False)
 def _causal_table(length: int) -> Tensor:
-    """Row i is 0 for positions up to i and -inf beyond, (length + _QUERIES, length)."""
-    return torch.full((length + _QUERIES, length), -torch.inf).triu_(diagonal=1)
+    """Row i is 0 for positions up to i and -inf beyond, (length + BLOCK, length)."""
+    return torch.full((length + BLOCK, length), -torch.inf).triu_(diagonal=1)
 
 
 @dataclass(frozen=True)
@@ -257,7 +281,7 @@ class Decoder:
         runs = []
         for (_, count, block), group in groupby(range(len(parts)), alike):
             members = [parts[number] for number in group]
-            padded = -(-count // _QUERIES) * _QUERIES
+            padded = _whole_queries(count, self.config.head_dim)
             keys = (block + 1) * BLOCK
             first = torch.tensor([position for _, position, _, _ in members])
             mask = self._mask[first[:, None, None] + torch.arange(padded), :keys]
