@@ -45,6 +45,7 @@ def packed_product(weight: Tensor, bias: Tensor, relu: bool = False) -> Product:
         packed = torch.ops.quantized.linear_prepack_fp16(weight, bias)
         kernels = torch.ops.quantized
         kernel = kernels.linear_relu_dynamic_fp16 if relu else kernels.linear_dynamic_fp16
+        kernel = kernel.default  # to choose it at every call takes a twentieth of a pass
         return lambda rows: kernel(rows, packed)
     weight = weight.half().float()
     if relu:
