@@ -160,12 +160,13 @@ class Cycle:
 
     def _pool(self, wanted: int, generator: random.Random) -> list[Fact]:
         """Facts not learnt yet from which the weakest are chosen: of a few relations, as each has
-        wordings of its own to be learnt."""
+        wordings of its own to be learnt, but of as many as it takes."""
         if not wanted:
             return []
         count, known = self.knowledge.fact_count, self.memory.known
         size = min(_MOST_POOL + wanted, max(_LEAST_POOL, _POOL_FACTOR * wanted))
-        each = max(_FACTS_A_RELATION, size // max(1, wanted // _FACTS_A_RELATION))
+        relations = min(self.knowledge.relation_count, max(1, wanted // _FACTS_A_RELATION))
+        each = max(_FACTS_A_RELATION, -(-size // relations))
         pool: dict[str, Fact] = {}
         seen = set()
         for number in generator.sample(range(1, count + 1), count):

@@ -68,6 +68,9 @@ class KnowledgeBase:
         self.wordings = wordings
         self.fact_count = self._number("SELECT count(*) FROM facts")
         self.passage_count = self._number("SELECT count(*) FROM passages")
+        self.relation_count = self._number(  # in each language
+            "SELECT count(*) FROM (SELECT DISTINCT lang, relation FROM facts)"
+        )
         self.problem_count = self._number("SELECT count(*) FROM problems")
         self.digest = self._index.execute("SELECT digest FROM about").fetchone()[0]
 

@@ -1,12 +1,14 @@
 import copy
 import hashlib
 import json
+import random
 import re
 import shutil
 import signal
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -22,7 +24,8 @@ from h2q.evaluation import evaluate
 from h2q.evolution import SelfEvolutionEngine, read_stats
 from h2q.examination import Examiner
 from h2q.files import write_json
-from h2q.lineage import rejections_in_a_row
+from h2q.knowledge import load_knowledge_base
+from h2q.lineage import Memory, rejections_in_a_row
 from h2q.model_file import load_model, save_model
 from h2q.splits import ask
 from h2q.trainer import LocalModelTrainer
@@ -303,6 +306,19 @@ def test_rejections_change_the_mix(output):
     assert config.replay_fraction == pytest.approx(driver.CONFIG.replay_fraction + 0.15)
     assert config.exposures > driver.CONFIG.exposures
     assert config.lr == driver.CONFIG.lr / 2
+
+
+def test_facts_of_one_relation_are_enough(tmp_path):
+    """As many are chosen from as the budget can teach, however few relations there are."""
+    facts = [
+        {"id": f"f{n}", "subject": f"S{n}", "relation": "town", "object": "Arlen", "lang": "en"}
+        for n in range(300)
+    ]
+    (tmp_path / "f.jsonl").write_text("\n".join(map(json.dumps, facts)))
+    knowledge = load_knowledge_base(tmp_path, context_length=512)
+    wanting = SimpleNamespace(knowledge=knowledge, memory=Memory(known={"f7": True}))
+    pool = cycle.Cycle._pool(wanting, 200, random.Random(1))
+    assert 200 <= len({fact.id for fact in pool} - {"f7"}) == len(pool)
 
 
 def test_when_everything_is_known_it_stops(output, training_only):
