@@ -14,8 +14,8 @@ sys.path.insert(0, str(REPOSITORY / "benchmarks" / "evolution"))
 from biographies import arguments_of, run
 
 SHORT = (
-    "--people 24 --megabytes 0.6 --cycles 2 --relations 1 --base_epochs 1 --seeds 1 --model short "
-    "--lr 1e-2 --exposures 150 --replay 0.2"
+    "--people 24 --megabytes 0.6 --cycles 1 --relations 1 --base_epochs 1 --seeds 1 --model short "
+    "--lr 1e-2 --exposures 300 --replay 0.2"
 )
 
 
