@@ -70,7 +70,7 @@ os.fsync = ignoring
 _PROMOTES_IN_TWO_STEPS = """
 import h2q.evolution
 def promote(source, target):
-    target.unlink()
+    target.unlink(missing_ok=True)
     source.rename(target)
 h2q.evolution.promote = promote
 """
