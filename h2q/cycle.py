@@ -27,6 +27,7 @@ from h2q.lessons import (
     SEPARATOR,
     Document,
     behind_the_wall,
+    by_turns,
     choose_passages,
     choose_weakest,
     own_answers,
@@ -124,6 +125,7 @@ class Cycle:
         scores = self.examiner.facts(self.champion, pool, "dev")
         cost = scores.bits / np.maximum(1, scores.sizes)
         taken = choose_weakest(pool, cost, scores.correct, plan.new_facts, generator)
+        taken = by_turns(taken)  # the first few are shown as examples
         review = self.examiner.facts(self.champion, known, "dev")
         review_cost = review.bits / np.maximum(1, review.sizes)
         examples = taken[:EXAMPLES]

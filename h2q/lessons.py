@@ -99,6 +99,16 @@ def choose_weakest(
     return [facts[index] for index in order[:count]]
 
 
+def by_turns(facts: list[Fact]) -> list[Fact]:
+    """One fact of each relation, then another of each, and so on."""
+    turns = Counter()
+    ranks = []
+    for fact in facts:
+        turns[fact.relation] += 1
+        ranks.append(turns[fact.relation])
+    return [facts[index] for index in sorted(range(len(facts)), key=ranks.__getitem__)]
+
+
 def share_out(facts: list[Fact], bits: np.ndarray, documents: int) -> list[tuple[Fact, int]]:
     """``documents`` over ``facts``, half evenly and half by their cost on dev."""
     if not facts:

@@ -13,6 +13,7 @@ from h2q.knowledge import load_knowledge_base, shipped_data
 from h2q.lessons import (
     Document,
     behind_the_wall,
+    by_turns,
     choose_passages,
     choose_weakest,
     own_answers,
@@ -23,7 +24,7 @@ from h2q.lessons import (
     write_lesson,
 )
 from h2q.splits import CANARIES, Firewall, ask, is_asked, seal
-from h2q.wordings import HELD_OUT, questions
+from h2q.wordings import HELD_OUT, Fact, questions
 
 CONFIG = EvolutionConfig()
 
@@ -75,6 +76,11 @@ def test_unknown_and_costly_facts_come_first(shipped):
     assert costly > 5 * cheap and known == 0
     shares = share_out(facts[:2], np.array([1.0, 3.0]), 100)
     assert [count for _, count in shares] == [38, 62]
+
+
+def test_the_first_facts_are_of_different_relations():
+    facts = [Fact(f"{n}", "s", relation, "o", (), "en") for n, relation in enumerate("aaabbc")]
+    assert [fact.id for fact in by_turns(facts)] == ["0", "3", "5", "1", "4", "2"]
 
 
 def test_documents_say_what_the_facts_say(shipped):
