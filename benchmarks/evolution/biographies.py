@@ -1,7 +1,7 @@
 """Experiment A: invented people; who answers questions about those never asked about in training?
 
-    python benchmarks/evolution/biographies.py OUT [--people 500] [--megabytes 14] [--cycles 8]
-        [--seeds 3] [--arms P0 P1 P2 E] [--relations 4] [--model small]
+    python benchmarks/evolution/biographies.py OUT [--people 500] [--megabytes 14] [--cycles 4]
+        [--seeds 3] [--arms P0 P1 P2 E] [--relations 4] [--model prototype]
 
 Half of the people are never asked about in training. Every arm starts from the same base model and
 trains on the same number of bytes, with the same recipe and share of replay: P0 on raw biographies
@@ -171,11 +171,11 @@ def arguments_of(line: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("out", type=Path)
     parser.add_argument("--people", type=int, default=500)
     parser.add_argument("--megabytes", type=float, default=14)
-    parser.add_argument("--cycles", type=int, default=8)
-    parser.add_argument("--exposures", type=int, default=EvolutionConfig.exposures)
+    parser.add_argument("--cycles", type=int, default=4)
+    parser.add_argument("--exposures", type=int, default=65)
     parser.add_argument("--relations", type=int, default=4)
     parser.add_argument("--base_epochs", type=int, default=3)
-    parser.add_argument("--replay", type=float, default=EvolutionConfig.replay_fraction)
+    parser.add_argument("--replay", type=float, default=0.2)
     parser.add_argument("--lr", type=float, default=EvolutionConfig.lr)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--arms", nargs="+", default=["P0", "P1", "P2", "E"])
