@@ -191,12 +191,9 @@ class SelfEvolutionEngine:
             verdict = self._phase(directory, "verdict", lambda: cycle.judge(plan))
             verdict["entry"]["generated"] = _without_time(lesson)
             self._conclude(number, verdict)
-            index, count = self._course(number)
-            if (
-                plan["primary"] == "prose"
-                and not verdict["entry"]["promoted"]
-                and index + 1 < count
-            ):
+            index, count = cycle.course
+            goes_on = plan["primary"] == "prose" and index + 1 < count
+            if goes_on and not verdict["entry"]["promoted"]:
                 self.console.say("evolve.goes_on")
         except Interrupted:
             raise
@@ -243,7 +240,8 @@ class SelfEvolutionEngine:
         return replace(config, lr=config.lr / 2) if count >= _HALVE_AFTER else config
 
     def _conclude(self, number: int, verdict: dict) -> None:
-        """Promotes, remembers, records, in this order; each step may be done again."""
+        """Puts by the trunk, promotes, remembers, records, in this order; each step may be done
+        again."""
         entry = verdict["entry"]
         trunk = self._cycle_directory(number) / TRUNK
         if trunk.exists():
