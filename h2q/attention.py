@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-_BLOCK_ELEMENTS = 2**22  # of the largest block of weights: 8 MB; smaller ones pay for more calls
+_BLOCK_ELEMENTS = 2**21  # of the largest block of weights: 4 MB; smaller ones pay for more calls
 _BLOCK_KEYS = 128
 _PARTS = 3  # bfloat16 numbers that add up to a float32
 _EXTRA_COLUMNS = 8  # the parts and zeros; products of odd widths are slow

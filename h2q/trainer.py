@@ -90,6 +90,7 @@ class LocalModelTrainer:
             corpus.train, model_config.context_length, training_config.batch_size
         )
         self._curves = curves
+        self._from_scratch = initial is None
         self._timed_seconds = []  # of the first steps of this session
         self._resumed = resume_from is not None
         if resume_from is not None:
@@ -482,7 +483,7 @@ class LocalModelTrainer:
         if remaining >= 60:
             epoch = duration(self.batches_per_epoch * pace)
             self.console.say("train.estimate", epoch=epoch, total=duration(remaining))
-        if remaining >= _LONG_SECONDS:
+        if remaining >= _LONG_SECONDS and self._from_scratch:  # else they do not apply
             self.console.say("train.quicker")
 
     def _say_saved(self, path: Path, best: bool = False) -> None:

@@ -210,8 +210,8 @@ def test_the_log_holds_points_of_a_long_epoch(make_trainer, tmp_path):
         assert all(point["tokens_per_second"] > 0 for point in points)
 
 
-def estimates(make_trainer, monkeypatch, capsys, step_seconds, **settings):
-    trainer = make_trainer(replace(CONFIG, **settings), console=Console())
+def estimates(make_trainer, monkeypatch, capsys, step_seconds, initial=None, **settings):
+    trainer = make_trainer(replace(CONFIG, **settings), console=Console(), initial=initial)
     Clock(monkeypatch, trainer, step_seconds)
     trainer.train()
     return [line for line in capsys.readouterr().out.splitlines() if "⏳" in line or "想快" in line]
@@ -228,6 +228,9 @@ def test_cost_is_said_after_a_timed_warm_up(make_trainer, monkeypatch, capsys):
     assert "--max_minutes" in said[1] and "--preset tiny" in said[1]
     assert len(said) == 2
     assert estimates(make_trainer, monkeypatch, capsys, [0.1] * 999, epochs=3) == []
+    challenger = {"initial": make_trainer().model, "epochs": 3}
+    said = estimates(make_trainer, monkeypatch, capsys, steps, **challenger)
+    assert len(said) == 1 and "⏳" in said[0]  # a preset would change nothing there
 
 
 def test_timed_steps(make_trainer, monkeypatch, tmp_path):
