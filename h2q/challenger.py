@@ -23,6 +23,7 @@ from h2q.trainer import LocalModelTrainer
 
 _MUON_SHARE = 0.6  # of the rate of AdamW
 _LONG_WINDOW = 512  # bytes, whose quarter still holds a question with its answer
+_WEIGHT_DECAY = 0.01  # that of all experiments with evolution
 _WARMUP_SHARE = 0.05  # of the steps
 _AVERAGED_SHARE = 0.25  # of the run, its last part
 _CHAMPIONS_SHARE = 0.3  # of the weights that are a mixture with the champion's
@@ -31,7 +32,7 @@ _PROSE_WEIGHT = 5.0  # of a bit of worse prose against the primary measure
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a challenger is trained: the champion's own settings but for rate and schedule."""
+    """How a challenger is trained: the champion's own settings but for rate, schedule and decay."""
 
     base: TrainingConfig
     lr: float
@@ -55,6 +56,7 @@ def challenger_config(recipe: Recipe, size_bytes: int, context_length: int) -> T
         muon_lr=_MUON_SHARE * recipe.lr,
         batch_size=batch_size,
         adam_beta2=0.95,
+        weight_decay=_WEIGHT_DECAY,
         schedule="linear",
         decay_fraction=1.0,
         min_lr_ratio=recipe.min_lr_ratio,

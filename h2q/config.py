@@ -5,7 +5,7 @@ A configuration checks itself when it is made: a value of the wrong type or out 
 """
 
 import difflib
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 
 from h2q.errors import SettingError
 
@@ -158,7 +158,7 @@ class Preset:
     training: TrainingConfig
 
 
-_FAST = TrainingConfig(
+_MUON = TrainingConfig(
     lr=5e-3,
     optimizer="muon",
     muon_lr=3e-3,
@@ -170,8 +170,8 @@ _FAST = TrainingConfig(
 )
 PRESETS = {
     "readme": Preset(ModelConfig(), TrainingConfig()),
-    "fast": Preset(ModelConfig(), _FAST),
-    "tiny": Preset(ModelConfig(embed_dim=128, n_heads=4, n_layers=4, feedforward_dim=768), _FAST),
+    "fast": Preset(ModelConfig(), replace(_MUON, weight_decay=0.5)),
+    "tiny": Preset(ModelConfig(embed_dim=128, n_heads=4, n_layers=4, feedforward_dim=768), _MUON),
 }
 
 
