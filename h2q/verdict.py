@@ -6,7 +6,7 @@ to be remembered is part of what it returns.
 
 import math
 import random
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
@@ -116,10 +116,7 @@ class Comparison:
         facts are right on the gate's; and matches, together and for entities that were and were
         never asked about."""
         before, after = self._both(lambda model: self.examiner.facts(model, facts, "gate"))
-        # What is wrong, so that less is better, as with bits.
-        primary = gate.paired_difference(
-            ~after.correct, ~before.correct, np.ones(len(facts)), before.clusters, level
-        )
+        primary = _difference_of_shares(after.correct, before.correct, before.clusters, level)
         vault: tuple[Scores, Scores] = self._both(
             lambda model: self.examiner.facts(model, facts, "vault")
         )
@@ -185,6 +182,16 @@ def _prose_difference(after: Evaluation, before: np.ndarray, level: float) -> ga
     return gate.paired_difference(
         after.sums / math.log(2), before / math.log(2), after.counts, blocks, level
     )
+
+
+def _difference_of_shares(
+    after: np.ndarray, before: np.ndarray, clusters, level: float
+) -> gate.Difference:
+    """Of what is wrong, so that less is better, as with bits; no bound that is known is beyond 1."""
+    found = gate.paired_difference(~after, ~before, np.ones(len(after)), clusters, level)
+    if not math.isfinite(found.high):
+        return found
+    return replace(found, low=max(-1.0, found.low), high=min(1.0, found.high))
 
 
 def _plain(difference: gate.Difference) -> dict:
