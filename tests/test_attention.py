@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from h2q.attention import causal_attention, rotary_table, rotate, split_heads
@@ -70,8 +70,8 @@ def test_of_any_length(dtype, length):
     seed=st.integers(0, 1000),
 )
 def test_of_random_shapes(dtype, batch, length, n_heads, half, seed):
-    """Of so many numbers that their rounding averages out: of four it alone may be a hundredth."""
-    assume(batch * length * n_heads * half >= 32)
+    """The smallest shapes come in larger batches: of four numbers rounding alone may be a hundredth."""
+    batch = max(batch, -(-32 // (length * n_heads * half)))
     qkv = random_qkv(batch, length, n_heads, 2 * half, dtype, seed=seed)
     assert max(relative_errors(qkv, n_heads, seed=seed)[:2]) < TOLERANCE[dtype]
 
