@@ -16,7 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 _BLOCK_ELEMENTS = 2**21  # of the largest block of weights: 4 MB; smaller ones pay for more calls
-_BLOCK_KEYS = 128
+_BLOCK = 128  # queries or keys
+_LARGEST_SCORE = 2.0**11  # whose rounding moves no weight beyond exp(8)
 _PARTS = 3  # bfloat16 numbers that add up to a float32
 _EXTRA_COLUMNS = 8  # the parts and zeros; products of odd widths are slow
 
@@ -80,42 +81,98 @@ class _CausalAttention(torch.autograd.Function):
     d = sum(dO ∘ O) over a row: dV = Pᵀ dO, dS = P ∘ (dO Vᵀ - d), dQ = dS K, dK = dSᵀ Q.
 
     Both subtractions happen inside the products, in float32: extra columns hold -l (or -d) in
-    two parts on the one side and ones on the other. So P never exceeds 1, and rounding s - l
+    parts on the one side and ones on the other. So P never exceeds 1, and rounding s - l
     instead of s costs no accuracy where the weights are large.
     """
 
     @staticmethod
     def forward(ctx, qkv, n_heads, rotary_base):
-        query_key, value = split_heads(qkv, n_heads).split((2, 1))
-        length, head_dim = value.shape[-2:]
+        heads = split_heads(qkv, n_heads)
+        batch, _, length, head_dim = heads.shape[1:]
         table = rotary_table(length, head_dim, rotary_base, qkv.device, qkv.dtype)
-        query_key = rotate(query_key.contiguous(), table)
-        output, logsumexp = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
-            *query_key, *value, is_causal=True
-        )
-        output = output.transpose(1, 2).flatten(2)  # (B, T, C)
-        ctx.save_for_backward(query_key, value, output, logsumexp, table)
+        # queries, keys and values: (3, B, H, T, D + extra)
+        wide = qkv.new_zeros(*heads.shape[:-1], head_dim + _EXTRA_COLUMNS)
+        for row in range(batch):  # so that what is turned stays in the cache
+            wide[:2, row, ..., :head_dim] = rotate(heads[:2, row].contiguous(), table)
+        wide[2, ..., :head_dim] = heads[2]
+        wide[1:, ..., head_dim : head_dim + _PARTS] = 1
+        # Values: each key is in one of the columns left, whose sums are those of some weights.
+        counted = wide[2, ..., head_dim + _PARTS :]
+        for column in range(counted.shape[-1]):
+            counted[..., column :: counted.shape[-1], column] = 1
+        output, logsumexp = _block_outputs(*wide.flatten(1, 2), head_dim)
+        output = output.view(heads.shape[1:]).transpose(1, 2).flatten(2)  # (B, T, C)
+        ctx.save_for_backward(wide, output, logsumexp, table)
         return output
 
     @staticmethod
     def backward(ctx, gradient):
-        query_key, value, output, logsumexp, table = ctx.saved_tensors
-        _, batch, n_heads, length, head_dim = query_key.shape
+        wide, output, logsumexp, table = ctx.saved_tensors
+        _, batch, n_heads, length, width = wide.shape
+        head_dim = width - _EXTRA_COLUMNS
         by_head = (batch, length, n_heads, head_dim)
         row_sums = (gradient.float() * output).view(by_head).sum(-1).transpose(1, 2)
-        # queries, keys, values, gradients of the output: (4, B, H, T, D + extra)
-        wide = gradient.new_zeros(4, batch, n_heads, length, head_dim + _EXTRA_COLUMNS)
-        wide[:2, ..., :head_dim] = query_key
-        wide[2, ..., :head_dim] = value
-        wide[3, ..., :head_dim] = gradient.view(by_head).transpose(1, 2)
         parts = slice(head_dim, head_dim + _PARTS)
-        wide[0, ..., parts] = _parts(logsumexp * -(head_dim**0.5), wide.dtype)
-        wide[1:3, ..., parts] = 1
-        wide[3, ..., parts] = _parts(-row_sums, wide.dtype)
-        gradients = _block_gradients(*wide.flatten(1, 2), head_dim)
-        gradients[:2] = rotate(gradients[:2], table, back=True)
-        gradients = gradients.view(3, *value.shape[1:])
-        return gradients.permute(1, 3, 0, 2, 4).reshape(batch, length, -1), None, None
+        wide[0, ..., parts] = _parts(logsumexp.view(row_sums.shape) * -(head_dim**0.5), wide.dtype)
+        wide_gradient = torch.zeros_like(wide[0])  # of the output
+        wide_gradient[..., :head_dim] = gradient.view(by_head).transpose(1, 2)
+        wide_gradient[..., parts] = _parts(-row_sums, wide.dtype)
+        gradients = _block_gradients(*wide.flatten(1, 2), wide_gradient.flatten(0, 1), head_dim)
+        gradients = gradients.view(3, *wide.shape[1:-1], head_dim)
+        result = gradient.new_empty(batch, length, 3, n_heads, head_dim)
+        for row in range(batch):
+            gradients[:2, row] = rotate(gradients[:2, row], table, back=True)
+            result[row] = gradients[:, row].permute(2, 0, 1, 3)
+        return result.flatten(2), None, None
+
+
+def _block_outputs(query, key, value, head_dim) -> tuple[Tensor, Tensor]:
+    """Outputs (G, T, D) and logarithms of the row sums (G, T) for G heads (G, T, D + extra).
+
+    Leaves in the extra columns of ``query`` what was subtracted from its scores.
+    """
+    n_heads, length, _ = query.shape
+    outputs = query.new_empty(n_heads, length, head_dim)
+    logsumexp = torch.empty(n_heads, length, device=query.device)
+    later = query.new_full((_BLOCK, _BLOCK), -torch.inf).triu_(1)  # no query sees a later key
+    at_once = max(1, _BLOCK_ELEMENTS // (length * _BLOCK))
+    for first in range(0, n_heads, at_once):
+        heads = slice(first, first + at_once)
+        for start in range(0, length, _BLOCK):
+            rows, columns = slice(start, start + _BLOCK), slice(0, start + _BLOCK)
+            mask = later[: length - start, : length - start]
+            weights, references = _row_weights(
+                query[heads, rows], key[heads, columns], mask, head_dim
+            )
+            mixed = torch.bmm(weights, value[heads, columns])
+            sums = mixed[..., head_dim + _PARTS :].sum(-1, dtype=torch.float32)
+            outputs[heads, rows] = mixed[..., :head_dim] / sums.unsqueeze(-1)
+            logsumexp[heads, rows] = references + sums.log()
+    return outputs, logsumexp
+
+
+def _row_weights(queries, keys, mask, head_dim) -> tuple[Tensor, Tensor]:
+    """exp(s - r) of the scores s of all ``queries`` (G, R, D + extra) with ``keys`` up to the last
+    of them, and r (G, R), about the largest of a row.
+
+    A first product finds the largest, a second one subtracts it before anything is rounded. Where
+    its own rounding would be too much, float32 computes the scores.
+    """
+    scale = head_dim**-0.5
+    scores = torch.bmm(queries, keys.mT)
+    newest = slice(scores.shape[2] - len(mask), None)
+    scores[..., newest] += mask
+    largest = scores.amax(-1)
+    if largest.abs().amax() * scale < _LARGEST_SCORE:
+        queries[..., head_dim] = -largest
+        scores.baddbmm_(queries, keys.mT, beta=0, alpha=scale)
+    else:
+        exact = torch.bmm(queries.float(), keys.float().mT)
+        exact[..., newest] += mask
+        largest = exact.amax(-1)
+        scores = ((exact - largest.unsqueeze(-1)) * scale).to(scores.dtype)
+    scores.exp_()[..., newest].tril_()
+    return scores, largest.float() * scale
 
 
 def _parts(values: Tensor, dtype: torch.dtype) -> Tensor:
@@ -133,12 +190,12 @@ def _block_gradients(query, key, value, output_gradient, head_dim) -> Tensor:
     n_heads, length, _ = query.shape
     scale = head_dim**-0.5
     gradients = query.new_empty(3, n_heads, length, head_dim)
-    at_once = max(1, _BLOCK_ELEMENTS // (length * _BLOCK_KEYS))
+    at_once = max(1, _BLOCK_ELEMENTS // (length * _BLOCK))
     for first in range(0, n_heads, at_once):
         heads = slice(first, first + at_once)
         query_gradient, key_gradient, value_gradient = gradients[:, heads]
-        for start in range(0, length, _BLOCK_KEYS):
-            keys = slice(start, start + _BLOCK_KEYS)
+        for start in range(0, length, _BLOCK):
+            keys = slice(start, start + _BLOCK)
             rows, columns = query[heads, start:], key[heads, keys]
             row_gradients = output_gradient[heads, start:]
             weights = rows.new_empty(*rows.shape[:2], columns.shape[1])
