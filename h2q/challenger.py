@@ -61,6 +61,7 @@ def challenger_config(recipe: Recipe, size_bytes: int, context_length: int) -> T
         decay_fraction=1.0,
         min_lr_ratio=recipe.min_lr_ratio,
         # Documents are short: so may windows be, and updates come more often.
+        growth_fraction=0.0,  # all layers are there
         short_fraction=1.0 if context_length >= _LONG_WINDOW else 0.0,
         warmup_steps=int(_WARMUP_SHARE * steps),
         seed=recipe.seed,

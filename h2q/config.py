@@ -5,6 +5,7 @@ A configuration checks itself when it is made: a value of the wrong type or out 
 """
 
 import difflib
+import math
 from dataclasses import dataclass, field, fields, replace
 
 from h2q.errors import SettingError
@@ -102,6 +103,8 @@ class TrainingConfig(_Checked):
     # Share of the run, its first part, in which windows are a quarter and then half as long, and
     # each quarter or half of a batch is an update.
     short_fraction: float = _setting(0.0, 0.0, 1.0)
+    # Share of the run, its first part, in which only the first third of the layers is trained.
+    growth_fraction: float = _setting(0.0, 0.0, 1.0)
     weight_decay: float = _setting(0.01, 0.0, 10.0)
     schedule: str = _choice("cosine", ("cosine", "linear"))  # how the learning rate decays
     warmup_steps: int = _setting(0, 0, 1_000_000)  # until the learning rate reaches its peak
@@ -112,6 +115,10 @@ class TrainingConfig(_Checked):
     save_interval_seconds: float = _setting(180.0, 0.0, 1e9)  # between saves within an epoch
     # Epochs without a lower held-out loss after which a run ends early; 0: never.
     patience: int = _setting(0, 0, 1_000_000)
+
+    def first_depth(self, n_layers: int) -> int:
+        """How many of ``n_layers`` layers are trained at the start of the run."""
+        return math.ceil(n_layers / 3) if self.growth_fraction else n_layers
 
 
 @dataclass(frozen=True)
@@ -165,6 +172,7 @@ _MUON = TrainingConfig(
     adam_beta2=0.95,
     schedule="linear",
     short_fraction=0.7,
+    growth_fraction=0.8,
     warmup_steps=40,
     decay_fraction=0.5,
 )

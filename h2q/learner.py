@@ -15,7 +15,7 @@ from h2q.config import TrainingConfig
 from h2q.errors import TrainingDiverged
 from h2q.hardware import computing_in
 from h2q.model import Transformer
-from h2q.optim import Optimizers, rate_share
+from h2q.optim import LAYERS, Optimizers, rate_share
 from h2q.saved_run import AVERAGE, OPTIMIZER, with_prefix
 from h2q.tokenizer import PAD
 
@@ -31,6 +31,7 @@ class Learner:
         self.config = config
         self.dtype = dtype
         self.optimizers = Optimizers(model, config, dtype)
+        self._depth = 0  # so many layers are trained, the first ones; it never falls
         self._device = next(model.parameters()).device
         self._sums: dict[str, Tensor] = {}  # of averaged weights
         self._averaged_steps = 0
@@ -38,6 +39,17 @@ class Learner:
     def set_rate(self, step: int, progress: float) -> None:
         """Sets the learning rate of what follows ``step`` steps and ``progress`` of the run."""
         self.optimizers.set_rate(rate_share(self.config, step, progress))
+
+    def depth(self, progress: float) -> int:
+        """So many layers, the first ones, are trained after ``progress`` (0 to 1) of the run.
+
+        A step of few layers costs less, and a short run wants steps: the others join late, on
+        top (arXiv 2511.04981).
+        """
+        n_layers = len(self.model.layers)
+        if progress < self.config.growth_fraction:
+            return max(self._depth, self.config.first_depth(n_layers))
+        return n_layers
 
     def learn(
         self, inputs: Tensor, targets: Tensor, step: int, progress: float
@@ -49,6 +61,7 @@ class Learner:
         weights.
         """
         inputs, targets = inputs.to(self._device), targets.to(self._device)
+        self._depth = self.depth(progress)
         loss_sum, count = 0.0, 0
         for part, (part_inputs, part_targets) in enumerate(self._cut(inputs, targets, progress)):
             # Its own seed: no random state to save, and nothing else can disturb dropout.
@@ -72,10 +85,10 @@ class Learner:
     def _update(self, inputs: Tensor, targets: Tensor, step: int) -> float:
         """One change of the weights; returns the loss before it."""
         with computing_in(self.dtype, self._device):
-            logits = self.model(inputs)
+            logits = self.model(inputs, self._depth)
         loss = F.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), ignore_index=PAD)
         loss.backward()
-        weights = list(self.model.parameters())
+        weights = [weight for weight in self.model.parameters() if weight.grad is not None]
         norm = torch.nn.utils.get_total_norm([weight.grad for weight in weights])
         value = loss.item()
         if not (math.isfinite(value) and math.isfinite(norm.item())):
@@ -111,7 +124,13 @@ class Learner:
 
     def load_state(self, tensors: dict[str, Tensor]) -> None:
         """Takes up what ``state`` gave. Raises ``ValueError`` for tensors of other weights."""
-        self.optimizers.load_state(with_prefix(tensors, OPTIMIZER))
+        state = with_prefix(tensors, OPTIMIZER)
+        depth = len({name.split(".")[1] for name in state if name.startswith(LAYERS)})
+        if depth < self.depth(0.0):
+            raise ValueError(OPTIMIZER)
+        self._depth = depth
+        later = tuple(f"{LAYERS}{number}." for number in range(depth, len(self.model.layers)))
+        self.optimizers.load_state(state, without=later)
         sums = with_prefix(tensors, AVERAGE)
         if not sums:
             return

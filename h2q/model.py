@@ -56,8 +56,11 @@ class Transformer(nn.Module):
         self.output = nn.Linear(config.embed_dim, config.vocab_size)
         self.drafts: Tensor | None = None  # ``drafts.draft_table`` of its training text
 
-    def initialize(self, seed: int) -> "Transformer":
-        """Draws all weights anew: normal matrices, zero biases (GPT-2's scheme). Returns self."""
+    def initialize(self, seed: int, depth: int | None = None) -> "Transformer":
+        """Draws all weights anew: normal matrices, zero biases (GPT-2's scheme). Returns self.
+
+        Layers after the first ``depth`` do nothing yet: their branches end in zeros.
+        """
         generator = torch.Generator().manual_seed(seed)
         residual_std = _INIT_STD / (2 * self.config.n_layers) ** 0.5
         for name, parameter in self.named_parameters():
@@ -69,16 +72,19 @@ class Transformer(nn.Module):
                 branch_end = name.endswith(("attention_output.weight", "feedforward_output.weight"))
                 std = residual_std if branch_end else _INIT_STD
                 nn.init.normal_(parameter, std=std, generator=generator)
+        for layer in self.layers[len(self.layers) if depth is None else depth :]:
+            nn.init.zeros_(layer.attention_output.weight)
+            nn.init.zeros_(layer.feedforward_output.weight)
         return self
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Logits (B, T, V) for byte ids (B, T). Raises ``ValueError`` for more than
-        ``context_length``."""
+    def forward(self, tokens: Tensor, depth: int | None = None) -> Tensor:
+        """Logits (B, T, V) for byte ids (B, T), by the first ``depth`` layers or by all. Raises
+        ``ValueError`` for more than ``context_length``."""
         length, most = tokens.shape[1], self.config.context_length
         if length > most:
             raise ValueError(f"{length} positions, but the context holds {most}")
         x = dropout(self.embedding(tokens), self.config.dropout, self.training)
-        for layer in self.layers:
+        for layer in self.layers[:depth]:
             x = layer(x)
         return self.output(self.final_norm(x))
 

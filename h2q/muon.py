@@ -38,6 +38,8 @@ class Muon(torch.optim.Optimizer):
         by_shape = defaultdict(list)  # (update, weight, group) of each matrix
         for group in self.param_groups:
             for weight in group["params"]:
+                if weight.grad is None:  # of a layer that is not trained yet
+                    continue
                 state = self.state[weight]
                 if not state:
                     state["momentum_buffer"] = torch.zeros_like(weight)

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from h2q.config import TrainingConfig
 from h2q.muon import Muon
 
+LAYERS = "layers."  # how the names of their weights begin
 _QUERY_KEY_VALUE = "query_key_value.weight"  # three matrices in one
 
 
@@ -20,7 +21,7 @@ class Optimizers:
         self._named = dict(model.named_parameters())
         matrices, rest = {}, self._named
         if config.optimizer == "muon":
-            matrices = {n: p for n, p in rest.items() if n.startswith("layers.") and p.dim() == 2}
+            matrices = {n: p for n, p in rest.items() if n.startswith(LAYERS) and p.dim() == 2}
             rest = {n: p for n, p in rest.items() if n not in matrices}
         groups = adamw_groups(rest, config.weight_decay)
         betas = (0.9, config.adam_beta2)
@@ -59,8 +60,9 @@ class Optimizers:
             for key, value in optimizer.state.get(parameter, {}).items()
         }
 
-    def load_state(self, tensors: dict[str, Tensor]) -> None:
-        """Takes up what ``state`` gave. Raises ``ValueError`` for tensors of other weights."""
+    def load_state(self, tensors: dict[str, Tensor], without: tuple[str, ...] = ()) -> None:
+        """Takes up what ``state`` gave; weights whose names begin with one of ``without`` had no
+        state yet. Raises ``ValueError`` for tensors of other weights."""
         names = {parameter: name for name, parameter in self._named.items()}
         for optimizer in self._optimizers:
             keys = ("momentum_buffer",)
@@ -68,6 +70,8 @@ class Optimizers:
                 keys = ("step", "exp_avg", "exp_avg_sq")
             for parameter in (p for group in optimizer.param_groups for p in group["params"]):
                 name = names[parameter]
+                if name.startswith(without):
+                    continue
                 for key in keys:
                     value = tensors.get(f"{name}.{key}")
                     shape = torch.Size() if key == "step" else parameter.shape

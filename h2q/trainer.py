@@ -99,7 +99,8 @@ class LocalModelTrainer:
             self.model = build_model(model_config, resume_from.weights, resume_from.path)
         else:
             self.position = Position()
-            self.model = Transformer(model_config).initialize(training_config.seed)
+            depth = training_config.first_depth(model_config.n_layers)
+            self.model = Transformer(model_config).initialize(training_config.seed, depth)
             if initial is not None:
                 self.model.load_state_dict(initial.state_dict())
         self.model.to(self.device).train()
@@ -162,7 +163,7 @@ class LocalModelTrainer:
         return self.model.eval()
 
     def time_steps(self, count: int) -> float:
-        """Seconds that a step takes: the median of ``count`` of them, after a first one.
+        """Seconds that a step of the run takes, from the median of ``count``, after a first one.
 
         For a run that is not made: it changes the weights, and writes nothing.
         """
@@ -173,12 +174,25 @@ class LocalModelTrainer:
             self.config.seed,
             0,
         )
+        cost = self._mean_depth() / len(self.model.layers)
+        self.position.progress = 1.0  # at once with all layers, which is what needs the most memory
         seconds = []
         for inputs, targets in itertools.islice(itertools.cycle(batches), count + 1):
             started = time.monotonic()
             self.train_step(inputs, targets)
             seconds.append(time.monotonic() - started)
-        return statistics.median(seconds[1:])
+        return statistics.median(seconds[1:]) * cost
+
+    def _mean_depth(self) -> float:
+        """Layers trained in the mean step of those still to be made: its cost goes by them."""
+        progress, growth = self.position.progress, self.config.growth_fraction
+        now, last = self.learner.depth(progress), len(self.model.layers)
+        if progress >= growth:
+            return last
+        growing = (growth - progress) / (1.0 - progress)  # share of what is left
+        if self.config.max_minutes:  # of the time, not of the steps
+            return 1.0 / (growing / now + (1.0 - growing) / last)
+        return growing * now + (1.0 - growing) * last
 
     def _train_epoch(self, stop, advance) -> None:
         """Trains to the end of the epoch, or of the planned time."""
@@ -478,7 +492,8 @@ class LocalModelTrainer:
         timed.append(seconds)
         if len(timed) < _ESTIMATE_AFTER_STEPS:
             return
-        pace = statistics.median(timed[1:])
+        depth = self.learner.depth(self.position.progress)
+        pace = statistics.median(timed[1:]) * self._mean_depth() / depth
         remaining = (self.total_steps - self.position.step) * pace
         if remaining >= 60:
             epoch = duration(self.batches_per_epoch * pace)

@@ -22,6 +22,15 @@ def test_readme_model_has_about_8_million_parameters():
     assert model.parameter_count() == 8_022_272
 
 
+def test_layers_above_a_depth(tiny_model_config):
+    """Only the first are computed; those initialized to do nothing change nothing."""
+    shallow = Transformer(tiny_model_config).initialize(seed=0, depth=1).eval()
+    assert torch.equal(shallow(tokens(2, 64)), shallow(tokens(2, 64), depth=1))
+    deep = Transformer(tiny_model_config).initialize(seed=0).eval()
+    assert torch.equal(deep(tokens(2, 64), depth=1), shallow(tokens(2, 64)))
+    assert not torch.equal(deep(tokens(2, 64)), shallow(tokens(2, 64)))
+
+
 @pytest.mark.parametrize("changed", [1, 17, 40, 63])
 def test_a_later_byte_moves_no_earlier_logit(model, changed):
     ids = tokens(2, 64)

@@ -17,7 +17,7 @@ from h2q.config import (
     ModelConfig,
     TrainingConfig,
 )
-from h2q.console import Console
+from h2q.console import Console, duration
 from h2q.corpus import open_corpus
 from h2q.errors import Interrupted, ModelFileError, SaveFailed, SettingError, TrainingDiverged
 from h2q.hardware import choose_dtype
@@ -242,6 +242,24 @@ def test_timed_steps(make_trainer, monkeypatch, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("minutes, share", [(0.0, 0.75), (1.0, 2 / 3)])
+def test_cost_of_a_run_whose_layers_join_late(
+    make_trainer, monkeypatch, capsys, tiny_model_config, minutes, share
+):
+    """One of 2 layers for half of the steps costs 3/4; for half of the time, it makes twice as
+    many steps in it as both would."""
+    config = replace(GROWING, max_minutes=minutes)
+    trainer = make_trainer(config)
+    Clock(monkeypatch, trainer, [500.0, 1.0, 2.0, 3.0])
+    assert trainer.time_steps(3) == pytest.approx(2.0 * share)
+    assert trainer.model.layers[1].feedforward_output.weight.any()  # all layers were timed
+    if not minutes:
+        said = estimates(make_trainer, monkeypatch, capsys, [60.0] * 999, growth_fraction=0.5)
+        steps = trainer.total_steps
+        left = (0.5 * steps - 4) * 60 + 0.5 * steps * 120
+        assert f"预计还需约 {duration(left)}" in said[0]
+
+
 def test_delivered_model_is_the_best_epoch(make_trainer, tmp_path):
     """Whatever ruins the model after the first epoch, the first one's weights are delivered."""
     trainer = ruined_after(make_trainer(replace(CONFIG, epochs=3, lr=3e-3)), 1)
@@ -399,6 +417,58 @@ def test_a_part_of_padding_is_no_update(make_trainer):
     assert [part.tolist() for _, part in parts] == targets[:, :32].view(2, 1, 16).tolist()
     assert math.isfinite(trainer.train_step(inputs, targets))
     assert trainer.position.loss_bytes == 30
+
+
+GROWING = replace(CONFIG, growth_fraction=0.5)
+DEEP = ModelConfig(embed_dim=32, n_heads=2, n_layers=5, context_length=64, feedforward_dim=64)
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_later_layers_join_late(make_trainer, optimizer):
+    """The first 2 of 5 layers are trained in the first half of the run, and then all. Until then
+    the others do nothing: the model that is measured and saved is the one that was trained."""
+    trainer = make_trainer(replace(GROWING, optimizer=optimizer), model_config=DEEP)
+    step, layers = trainer.train_step, trainer.model.layers
+    inputs = torch.randint(1, 256, (2, 64))
+    changed = []
+
+    def compare(*batch):
+        before = [layer.feedforward_output.weight.clone() for layer in layers]
+        loss = step(*batch)
+        after = [layer.feedforward_output.weight for layer in layers]
+        changed.append([not torch.equal(*pair) for pair in zip(before, after)])
+        with torch.no_grad():
+            equal = torch.equal(trainer.model(inputs), trainer.model(inputs, depth=2))
+        assert equal != any(changed[-1][2:])
+        return loss
+
+    trainer.model.eval()  # without dropout
+    trainer.train_step = compare
+    trainer.train()
+    half = trainer.total_steps // 2
+    assert changed == [[True] * 2 + [False] * 3] * half + [[True] * 5] * (len(changed) - half)
+
+
+def test_layers_that_joined_stay_when_the_run_gets_longer(make_trainer, tmp_path):
+    trainer = make_trainer(GROWING, model_config=DEEP)
+    trainer.train()
+    longer = replace(GROWING, epochs=10)
+    again = resume(make_trainer, tmp_path, longer, model_config=DEEP)
+    assert again.position.progress == 0.2
+    assert again.learner.depth(0.2) == 5
+
+
+def test_growth_does_not_excuse_a_damaged_state(make_trainer, tmp_path):
+    """No layer without its state but those that have not joined yet."""
+    make_trainer(GROWING, model_config=DEEP).train()
+    saved = load_saved_run(tmp_path / "out", Console(silent=True))
+    for damage in ("layers.0.", "layers.4.feedforward", "layers."):
+        damaged = f"optimizer.{damage}"
+        tensors = {n: value for n, value in saved.tensors.items() if not n.startswith(damaged)}
+        assert len(tensors) < len(saved.tensors)
+        with pytest.raises(ModelFileError):
+            resume_from = replace(saved, tensors=tensors)
+            make_trainer(replace(GROWING, epochs=3), model_config=DEEP, resume_from=resume_from)
 
 
 class Clock:
