@@ -1,15 +1,15 @@
 """Causal attention with rotary positions, and its gradient written for a processor's caches.
 
-PyTorch's fused kernel computes the forward pass; its backward pass on a processor takes six times
-as long. ``causal_attention`` keeps the kernel's output and the logarithms of its row sums, and
-recomputes the weights block by block as FlashAttention-2 does (arXiv 2307.08691), with batched
-matrix products and few element-wise passes over blocks that stay in the cache.
+PyTorch's fused kernel recomputes the weights in its backward pass, which on a processor takes six
+times as long as the forward. ``causal_attention`` keeps them, B·H·T²/2 numbers, and works block by
+block, with batched matrix products and few element-wise passes over what stays in the cache.
 
 Shapes: B batch, T positions, H heads, D ``head_dim``, C = H·D. Does not know devices other than
 the processor: elsewhere PyTorch's own gradient is used.
 """
 
 import functools
+from collections.abc import Iterator
 
 import torch
 import torch.nn.functional as F
@@ -17,7 +17,7 @@ from torch import Tensor
 
 _BLOCK_ELEMENTS = 2**21  # of the largest block of weights: 4 MB; smaller ones pay for more calls
 _BLOCK = 128  # queries or keys
-_LARGEST_SCORE = 2.0**11  # whose rounding moves no weight beyond exp(8)
+_LARGEST_SCORE = 2.0**11  # whose rounding moves no weight beyond exp(4)
 _PARTS = 3  # bfloat16 numbers that add up to a float32
 _EXTRA_COLUMNS = 8  # the parts and zeros; products of odd widths are slow
 
@@ -76,13 +76,14 @@ def split_heads(qkv: Tensor, n_heads: int) -> Tensor:
 
 
 class _CausalAttention(torch.autograd.Function):
-    """With s the scaled product of a query and a key, l the logarithm of the query's row sum,
-    P = exp(s - l) are the weights; dO the gradient of the output O and
-    d = sum(dO ∘ O) over a row: dV = Pᵀ dO, dS = P ∘ (dO Vᵀ - d), dQ = dS K, dK = dSᵀ Q.
+    """With s the scaled product of a query and a key, r about the largest of the query's row,
+    W = exp(s - r) are weights and z their sum over a row; the output is O = WV / z. With dO its
+    gradient, G = dO / z and d = sum(dO ∘ O) / z over a row:
+    dV = Wᵀ G, dS = W ∘ (G Vᵀ - d), dQ = dS K, dK = dSᵀ Q.
 
-    Both subtractions happen inside the products, in float32: extra columns hold -l (or -d) in
-    parts on the one side and ones on the other. So P never exceeds 1, and rounding s - l
-    instead of s costs no accuracy where the weights are large.
+    Both subtractions happen inside the products, in float32: extra columns hold -r (or -d, in
+    parts) on the one side and ones on the other. So rounding s - r instead of s costs no accuracy
+    where the weights are large.
     """
 
     @staticmethod
@@ -100,24 +101,27 @@ class _CausalAttention(torch.autograd.Function):
         counted = wide[2, ..., head_dim + _PARTS :]
         for column in range(counted.shape[-1]):
             counted[..., column :: counted.shape[-1], column] = 1
-        output, logsumexp = _block_outputs(*wide.flatten(1, 2), head_dim)
+        output, sums, weights = _block_outputs(*wide.flatten(1, 2), head_dim)
         output = output.view(heads.shape[1:]).transpose(1, 2).flatten(2)  # (B, T, C)
-        ctx.save_for_backward(wide, output, logsumexp, table)
+        ctx.save_for_backward(wide, output, sums, table, *weights)
         return output
 
     @staticmethod
     def backward(ctx, gradient):
-        wide, output, logsumexp, table = ctx.saved_tensors
+        wide, output, sums, table, *weights = ctx.saved_tensors
         _, batch, n_heads, length, width = wide.shape
         head_dim = width - _EXTRA_COLUMNS
         by_head = (batch, length, n_heads, head_dim)
+        inverse_sums = sums.view(batch, n_heads, length, 1).reciprocal()
         row_sums = (gradient.float() * output).view(by_head).sum(-1).transpose(1, 2)
-        parts = slice(head_dim, head_dim + _PARTS)
-        wide[0, ..., parts] = _parts(logsumexp.view(row_sums.shape) * -(head_dim**0.5), wide.dtype)
         wide_gradient = torch.zeros_like(wide[0])  # of the output
-        wide_gradient[..., :head_dim] = gradient.view(by_head).transpose(1, 2)
-        wide_gradient[..., parts] = _parts(-row_sums, wide.dtype)
-        gradients = _block_gradients(*wide.flatten(1, 2), wide_gradient.flatten(0, 1), head_dim)
+        wide_gradient[..., :head_dim] = gradient.view(by_head).transpose(1, 2) * inverse_sums
+        wide_gradient[..., head_dim : head_dim + _PARTS] = _parts(
+            row_sums * -inverse_sums.squeeze(-1), wide.dtype
+        )
+        gradients = _block_gradients(
+            *wide.flatten(1, 2), wide_gradient.flatten(0, 1), weights, head_dim
+        )
         gradients = gradients.view(3, *wide.shape[1:-1], head_dim)
         result = gradient.new_empty(batch, length, 3, n_heads, head_dim)
         for row in range(batch):
@@ -126,34 +130,40 @@ class _CausalAttention(torch.autograd.Function):
         return result.flatten(2), None, None
 
 
-def _block_outputs(query, key, value, head_dim) -> tuple[Tensor, Tensor]:
-    """Outputs (G, T, D) and logarithms of the row sums (G, T) for G heads (G, T, D + extra).
+def _blocks(n_heads: int, length: int) -> Iterator[tuple[slice, slice, slice]]:
+    """Some heads, some queries and the keys that the last of these sees: longest ones first."""
+    at_once = max(1, _BLOCK_ELEMENTS // (length * _BLOCK))
+    for first in range(0, n_heads, at_once):
+        for start in reversed(range(0, length, _BLOCK)):
+            end = min(start + _BLOCK, length)
+            yield slice(first, first + at_once), slice(start, end), slice(0, end)
+
+
+def _block_outputs(query, key, value, head_dim) -> tuple[Tensor, Tensor, list[Tensor]]:
+    """Outputs (G, T, D), row sums (G, T) and weights of each block for G heads (G, T, D + extra).
 
     Leaves in the extra columns of ``query`` what was subtracted from its scores.
     """
     n_heads, length, _ = query.shape
     outputs = query.new_empty(n_heads, length, head_dim)
-    logsumexp = torch.empty(n_heads, length, device=query.device)
+    sums = torch.empty(n_heads, length, device=query.device)
     later = query.new_full((_BLOCK, _BLOCK), -torch.inf).triu_(1)  # no query sees a later key
-    at_once = max(1, _BLOCK_ELEMENTS // (length * _BLOCK))
-    for first in range(0, n_heads, at_once):
-        heads = slice(first, first + at_once)
-        for start in range(0, length, _BLOCK):
-            rows, columns = slice(start, start + _BLOCK), slice(0, start + _BLOCK)
-            mask = later[: length - start, : length - start]
-            weights, references = _row_weights(
-                query[heads, rows], key[heads, columns], mask, head_dim
-            )
-            mixed = torch.bmm(weights, value[heads, columns])
-            sums = mixed[..., head_dim + _PARTS :].sum(-1, dtype=torch.float32)
-            outputs[heads, rows] = mixed[..., :head_dim] / sums.unsqueeze(-1)
-            logsumexp[heads, rows] = references + sums.log()
-    return outputs, logsumexp
+    kept = []
+    for heads, rows, columns in _blocks(n_heads, length):
+        size = rows.stop - rows.start
+        weights = _row_weights(
+            query[heads, rows], key[heads, columns], later[:size, :size], head_dim
+        )
+        mixed = torch.bmm(weights, value[heads, columns])
+        sums[heads, rows] = mixed[..., head_dim + _PARTS :].sum(-1, dtype=torch.float32)
+        outputs[heads, rows] = mixed[..., :head_dim] / sums[heads, rows].unsqueeze(-1)
+        kept.append(weights)
+    return outputs, sums, kept
 
 
-def _row_weights(queries, keys, mask, head_dim) -> tuple[Tensor, Tensor]:
+def _row_weights(queries, keys, mask, head_dim) -> Tensor:
     """exp(s - r) of the scores s of all ``queries`` (G, R, D + extra) with ``keys`` up to the last
-    of them, and r (G, R), about the largest of a row.
+    of them, and r about the largest of a row.
 
     A first product finds the largest, a second one subtracts it before anything is rounded. Where
     its own rounding would be too much, float32 computes the scores.
@@ -169,10 +179,9 @@ def _row_weights(queries, keys, mask, head_dim) -> tuple[Tensor, Tensor]:
     else:
         exact = torch.bmm(queries.float(), keys.float().mT)
         exact[..., newest] += mask
-        largest = exact.amax(-1)
-        scores = ((exact - largest.unsqueeze(-1)) * scale).to(scores.dtype)
+        scores = ((exact - exact.amax(-1, keepdim=True)) * scale).to(scores.dtype)
     scores.exp_()[..., newest].tril_()
-    return scores, largest.float() * scale
+    return scores
 
 
 def _parts(values: Tensor, dtype: torch.dtype) -> Tensor:
@@ -185,26 +194,22 @@ def _parts(values: Tensor, dtype: torch.dtype) -> Tensor:
     return torch.stack(parts, dim=-1)
 
 
-def _block_gradients(query, key, value, output_gradient, head_dim) -> Tensor:
-    """Gradients of queries, keys and values, (3, G, T, D), for G heads (G, T, D + extra)."""
+def _block_gradients(query, key, value, output_gradient, weights, head_dim) -> Tensor:
+    """Gradients of queries, keys and values, (3, G, T, D), for G heads (G, T, D + extra).
+
+    ``output_gradient`` is divided by the row sums of ``weights``.
+    """
     n_heads, length, _ = query.shape
     scale = head_dim**-0.5
     gradients = query.new_empty(3, n_heads, length, head_dim)
-    at_once = max(1, _BLOCK_ELEMENTS // (length * _BLOCK))
-    for first in range(0, n_heads, at_once):
-        heads = slice(first, first + at_once)
+    for (heads, rows, columns), block in zip(_blocks(n_heads, length), weights):
         query_gradient, key_gradient, value_gradient = gradients[:, heads]
-        for start in range(0, length, _BLOCK):
-            keys = slice(start, start + _BLOCK)
-            rows, columns = query[heads, start:], key[heads, keys]
-            row_gradients = output_gradient[heads, start:]
-            weights = rows.new_empty(*rows.shape[:2], columns.shape[1])
-            weights.baddbmm_(rows, columns.mT, beta=0, alpha=scale).exp_()
-            weights[:, : columns.shape[1]].tril_()  # no query sees a later key
-            value_gradient[:, keys] = torch.bmm(weights.mT, row_gradients[..., :head_dim])
-            weights.mul_(torch.bmm(row_gradients, value[heads, keys].mT))
-            query_gradient[:, start:].baddbmm_(
-                weights, columns[..., :head_dim], beta=min(start, 1), alpha=scale
-            )
-            key_gradient[:, keys].baddbmm_(weights.mT, rows[..., :head_dim], beta=0, alpha=scale)
+        row_gradients = output_gradient[heads, rows]
+        so_far = int(columns.stop < length)  # the longest block is the first to write
+        value_gradient[:, columns].baddbmm_(block.mT, row_gradients[..., :head_dim], beta=so_far)
+        block = torch.bmm(row_gradients, value[heads, columns].mT).mul_(block)
+        query_gradient[:, rows].baddbmm_(block, key[heads, columns, :head_dim], beta=0, alpha=scale)
+        key_gradient[:, columns].baddbmm_(
+            block.mT, query[heads, rows, :head_dim], beta=so_far, alpha=scale
+        )
     return gradients

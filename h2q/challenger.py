@@ -23,7 +23,7 @@ from h2q.trainer import LocalModelTrainer
 
 _MUON_SHARE = 0.6  # of the rate of AdamW
 _LONG_WINDOW = 512  # bytes, whose quarter still holds a question with its answer
-_WEIGHT_DECAY = 0.01  # that of all experiments with evolution
+_WEIGHT_DECAY = 0.1  # the person's own text comes round often; more than this forgets facts
 _WARMUP_SHARE = 0.05  # of the steps
 _AVERAGED_SHARE = 0.25  # of the run, its last part
 _CHAMPIONS_SHARE = 0.3  # of the weights that are a mixture with the champion's
@@ -60,8 +60,8 @@ def challenger_config(recipe: Recipe, size_bytes: int, context_length: int) -> T
         schedule="linear",
         decay_fraction=1.0,
         min_lr_ratio=recipe.min_lr_ratio,
-        # Documents are short: so may windows be, and updates come more often.
         growth_fraction=0.0,  # all layers are there
+        # Documents are short: so may windows be, and updates come more often.
         short_fraction=1.0 if context_length >= _LONG_WINDOW else 0.0,
         warmup_steps=int(_WARMUP_SHARE * steps),
         seed=recipe.seed,

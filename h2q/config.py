@@ -105,6 +105,8 @@ class TrainingConfig(_Checked):
     short_fraction: float = _setting(0.0, 0.0, 1.0)
     # Share of the run, its first part, in which only the first third of the layers is trained.
     growth_fraction: float = _setting(0.0, 0.0, 1.0)
+    # Epochs without dropout at the start: what was seldom seen is not learnt by heart.
+    dropout_after_epochs: int = _setting(0, 0, 1_000_000)
     weight_decay: float = _setting(0.01, 0.0, 10.0)
     schedule: str = _choice("cosine", ("cosine", "linear"))  # how the learning rate decays
     warmup_steps: int = _setting(0, 0, 1_000_000)  # until the learning rate reaches its peak
@@ -173,6 +175,7 @@ _MUON = TrainingConfig(
     schedule="linear",
     short_fraction=0.7,
     growth_fraction=0.8,
+    dropout_after_epochs=4,
     warmup_steps=40,
     decay_fraction=0.5,
 )

@@ -103,7 +103,7 @@ class LocalModelTrainer:
             self.model = Transformer(model_config).initialize(training_config.seed, depth)
             if initial is not None:
                 self.model.load_state_dict(initial.state_dict())
-        self.model.to(self.device).train()
+        self.model.to(self.device)
         self._average_from = average_from
         self.learner = Learner(self.model, training_config, dtype)
         if resume_from is not None:
@@ -285,6 +285,7 @@ class LocalModelTrainer:
     def train_step(self, inputs: Tensor, targets: Tensor) -> float:
         """Trains on a batch (B, T) and moves on; returns its loss in nats per byte."""
         position = self.position
+        self.model.train(position.epoch >= self.config.dropout_after_epochs)  # only for dropout
         loss_sum, count = self.learner.learn(inputs, targets, position.step, position.progress)
         position.step += 1
         if not self.config.max_minutes:
@@ -507,5 +508,4 @@ class LocalModelTrainer:
     def _show_sample(self) -> None:
         self.model.eval()
         text = decode(bytes(generate(self.model, b"\n", _SAMPLE)))
-        self.model.train()
         self.console.say("train.sample", text=" ".join(text.split()))

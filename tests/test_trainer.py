@@ -123,6 +123,24 @@ def test_dropout_depends_on_seed_and_step(make_trainer):
     assert len(losses) == 3
 
 
+def test_epochs_without_dropout(make_trainer, monkeypatch, tmp_path):
+    """The first two of three, also where a run is resumed in the second."""
+    seen = set()
+
+    def record(x, p, training, residual=None):
+        seen.add((trainer.position.epoch, training and torch.is_grad_enabled()))
+        return x if residual is None else residual + x
+
+    monkeypatch.setattr("h2q.model.dropout", record)
+    config = replace(CONFIG, epochs=1, dropout_after_epochs=2)
+    trainer = make_trainer(config)
+    trainer.train()
+    trainer = resume(make_trainer, tmp_path, replace(config, epochs=3))
+    trainer.train()
+    assert {epoch for epoch, dropping in seen if dropping} == {2}
+    assert {epoch for epoch, _ in seen} >= {0, 1, 2}
+
+
 def test_log_is_there_after_every_epoch(make_trainer, tmp_path):
     trainer = make_trainer()
     lengths = []
@@ -420,7 +438,9 @@ def test_a_part_of_padding_is_no_update(make_trainer):
 
 
 GROWING = replace(CONFIG, growth_fraction=0.5)
-DEEP = ModelConfig(embed_dim=32, n_heads=2, n_layers=5, context_length=64, feedforward_dim=64)
+DEEP = ModelConfig(
+    embed_dim=32, n_heads=2, n_layers=5, context_length=64, feedforward_dim=64, dropout=0.0
+)
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "muon"])
@@ -442,7 +462,6 @@ def test_later_layers_join_late(make_trainer, optimizer):
         assert equal != any(changed[-1][2:])
         return loss
 
-    trainer.model.eval()  # without dropout
     trainer.train_step = compare
     trainer.train()
     half = trainer.total_steps // 2
