@@ -1,8 +1,8 @@
 """The challenger: a copy of the champion, trained on a cycle's lesson.
 
 A fresh optimizer warms up to a rate of its own and decays (arXiv 2403.08763); the weights of the
-last quarter are also averaged, and a mixture of that average with the champion is a third
-candidate. Dev chooses one of the three. Does not know what the lesson is about.
+last quarter are also averaged, and mixtures of that average with the champion (arXiv 2109.01903)
+are candidates too. Dev chooses one of them. Does not know what the lesson is about.
 """
 
 import copy
@@ -26,8 +26,8 @@ _LONG_WINDOW = 512  # bytes, whose quarter still holds a question with its answe
 _WEIGHT_DECAY = 0.1  # the person's own text comes round often; more than this forgets facts
 _WARMUP_SHARE = 0.05  # of the steps
 _AVERAGED_SHARE = 0.25  # of the run, its last part
-_CHAMPIONS_SHARE = 0.3  # of the weights that are a mixture with the champion's
-_PROSE_WEIGHT = 5.0  # of a bit of worse prose against the primary measure
+_CHAMPIONS_SHARES = (0.15, 0.3)  # of the weights that are a mixture with the champion's
+_HARM_WEIGHT = 5.0  # of what became worse against the primary measure
 
 
 @dataclass(frozen=True)
@@ -80,8 +80,8 @@ def train_challenger(
     """Trains a copy of ``start`` on ``directory``/text, going on from its checkpoints where there
     are some.
 
-    ``cost`` measures the primary measure and how much worse prose is, both on dev. Returns the
-    challenger, the model as training left it, and what was chosen from what. Raises
+    ``cost`` measures the primary measure and how much worse everything else became, both on dev.
+    Returns the challenger, the model as training left it, and what was chosen from what. Raises
     ``TrainingDiverged``.
     """
     text = directory / "text"
@@ -106,8 +106,10 @@ def train_challenger(
     last = trained.state_dict()
     averaged = trainer.learner.averaged_weights() or last
     old = champion.state_dict()
-    mixed = {name: averaged[name].lerp(old[name], _CHAMPIONS_SHARE) for name in averaged}
-    candidates = {"last": last, "averaged": averaged, "mixed": mixed}
+    candidates = {"last": last, "averaged": averaged}
+    for share in _CHAMPIONS_SHARES:
+        mixed = {name: averaged[name].lerp(old[name], share) for name in averaged}
+        candidates[f"mixed {share:.0%}"] = mixed
     challenger = copy.deepcopy(champion)
     challenger.drafts = trained.drafts
     costs = {}
@@ -116,7 +118,7 @@ def train_challenger(
         costs[name] = cost(challenger)
     if not all(math.isfinite(value) for pair in costs.values() for value in pair):
         raise TrainingDiverged("evolve.not_finite")
-    choice = min(costs, key=lambda name: costs[name][0] + _PROSE_WEIGHT * max(0, costs[name][1]))
+    choice = min(costs, key=lambda name: costs[name][0] + _HARM_WEIGHT * costs[name][1])
     challenger.load_state_dict(candidates[choice])
     made = {"choice": choice, "dev_costs": costs, "trained_bytes": size}
     return challenger, trained, made

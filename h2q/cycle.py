@@ -59,6 +59,7 @@ _KINDS = {
     "passage": "kind.passage",
     "own": "kind.own",
 }
+_MOST_REMEMBERED = 200  # facts learnt before that are asked again to choose weights
 _TIE_BREAK = 0.01  # of a bit a byte against the share of right answers
 _SAME_LOSS = 1e-4  # bits a byte between a model in memory and its file
 
@@ -293,9 +294,12 @@ class Cycle:
             min_lr_ratio,
         )
 
+        remembered = self._remembered(self.champion)
+
         def cost(model: Transformer) -> tuple[float, float]:
-            worse = self.examiner.prose(model, "dev").bits_per_byte - plan["dev_bits_per_byte"]
-            return self._dev_cost(model, plan), worse
+            prose = self.examiner.prose(model, "dev").bits_per_byte - plan["dev_bits_per_byte"]
+            forgotten = remembered - self._remembered(model)
+            return self._dev_cost(model, plan), max(0.0, prose) + max(0.0, forgotten)
 
         challenger, trained, made = train_challenger(
             self.champion,
@@ -328,6 +332,13 @@ class Cycle:
             return self.examiner.prose(model, "dev").bits_per_byte
         scores = self.examiner.facts(model, self.knowledge.facts_by_id(plan["facts"]), "dev")
         return 1 - scores.exact_match + _TIE_BREAK * scores.bits_per_byte
+
+    def _remembered(self, model: Transformer) -> float:
+        """Share of facts learnt before that are answered on dev."""
+        names = self.memory.some_known(_MOST_REMEMBERED, self.seed)
+        if self.knowledge is None or not names:
+            return 1.0
+        return self.examiner.facts(model, self.knowledge.facts_by_id(names), "dev").exact_match
 
     # Phase 4: the gate
 

@@ -5,6 +5,7 @@
 replaced whole; a cycle counts from the moment its statistics are written.
 """
 
+import random
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -69,6 +70,13 @@ class Memory:
     cycle: int = 0  # after which it was written
     known: dict[str, bool] = field(default_factory=dict)  # fact id: answered by the best champion
     prose: list[float] = field(default_factory=list)  # its losses on the gate's windows, in nats
+
+    def some_known(self, most: int, seed: int) -> list[str]:
+        """Ids of facts that were learnt: all, or ``most`` of them, always the same."""
+        names = sorted(self.known)
+        if len(names) > most:
+            names = random.Random(f"{seed} retained").sample(names, most)
+        return names
 
 
 def load(kind: type, path: Path):

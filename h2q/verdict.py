@@ -5,7 +5,6 @@ to be remembered is part of what it returns.
 """
 
 import math
-import random
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
@@ -137,9 +136,7 @@ class Comparison:
         """Facts learnt before that the gate asks again: all, or as many as are affordable."""
         if self.examiner.knowledge is None:
             return []
-        names = sorted(self.memory.known)
-        if len(names) > _MOST_RETAINED:
-            names = random.Random(f"{self.seed} retained").sample(names, _MOST_RETAINED)
+        names = self.memory.some_known(_MOST_RETAINED, self.seed)
         return self.examiner.knowledge.facts_by_id(names)
 
     def _ask_canaries(self) -> tuple[int, int, float]:

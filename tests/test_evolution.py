@@ -308,6 +308,15 @@ def test_rejections_change_the_mix(output):
     assert config.lr == driver.CONFIG.lr / 2
 
 
+def test_weights_that_forgot_are_not_chosen(output, monkeypatch):
+    """Mixtures with the champion, which are measured last, remember; the trained weights do not."""
+    shares = iter([1.0, 0.0, 0.0, 1.0, 1.0])  # of the champion and of each candidate
+    monkeypatch.setattr(cycle.Cycle, "_remembered", lambda *_: next(shares))
+    stats = driver.engine(output, cycles=1).evolve()
+    assert stats["history"][0]["choice"].startswith("mixed")
+    assert next(shares, None) is None
+
+
 def test_facts_of_one_relation_are_enough(tmp_path):
     """As many are chosen from as the budget can teach, however few relations there are."""
     facts = [
