@@ -294,11 +294,12 @@ class Cycle:
             min_lr_ratio,
         )
 
-        remembered = self._remembered(self.champion)
+        known = self.examiner.facts_named(self.memory.some_known(_MOST_REMEMBERED, self.seed))
+        remembered = self._remembered(self.champion, known)
 
         def cost(model: Transformer) -> tuple[float, float]:
             prose = self.examiner.prose(model, "dev").bits_per_byte - plan["dev_bits_per_byte"]
-            forgotten = remembered - self._remembered(model)
+            forgotten = remembered - self._remembered(model, known)
             return self._dev_cost(model, plan), max(0.0, prose) + max(0.0, forgotten)
 
         challenger, trained, made = train_challenger(
@@ -330,15 +331,13 @@ class Cycle:
         not answered; equal shares are told apart by the cost of the right answers."""
         if plan["primary"] == "prose":
             return self.examiner.prose(model, "dev").bits_per_byte
-        scores = self.examiner.facts(model, self.knowledge.facts_by_id(plan["facts"]), "dev")
+        facts = self.examiner.facts_named(plan["facts"])
+        scores = self.examiner.facts(model, facts, "dev")
         return 1 - scores.exact_match + _TIE_BREAK * scores.bits_per_byte
 
-    def _remembered(self, model: Transformer) -> float:
-        """Share of facts learnt before that are answered on dev."""
-        names = self.memory.some_known(_MOST_REMEMBERED, self.seed)
-        if self.knowledge is None or not names:
-            return 1.0
-        return self.examiner.facts(model, self.knowledge.facts_by_id(names), "dev").exact_match
+    def _remembered(self, model: Transformer, facts: list[Fact]) -> float:
+        """Share of ``facts``, learnt before, that are answered on dev."""
+        return self.examiner.facts(model, facts, "dev").exact_match if facts else 1.0
 
     # Phase 4: the gate
 
@@ -351,7 +350,7 @@ class Cycle:
         trained_cost, _ = made["dev_costs"][made["choice"]]
         if abs(self._dev_cost(challenger, plan) - trained_cost) > _SAME_LOSS:
             raise TrainingDiverged("evolve.not_reproduced")
-        facts = self.knowledge.facts_by_id(plan["facts"]) if self.knowledge else []
+        facts = self.examiner.facts_named(plan["facts"])
         comparison = Comparison(
             self.number,
             self.champion,

@@ -3,6 +3,7 @@
 Does not know which model is champion and which challenger, nor what follows from the figures.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -32,6 +33,10 @@ class Examiner:
         """Losses on the windows of ``split``."""
         stream = self.splits.prose[split]
         return evaluate(model, stream, limit_bytes=len(stream) + 1, dtype=self.dtype)
+
+    def facts_named(self, ids: Iterable[str]) -> list[Fact]:
+        """Those of the facts named that are in the knowledge base, if there is one."""
+        return self.knowledge.facts_by_id(ids) if self.knowledge else []
 
     def facts(self, model: Transformer, facts: list[Fact], split: str) -> Scores:
         """Costs and exact match of the answers to a question of ``split`` about each fact."""

@@ -134,10 +134,7 @@ class Comparison:
 
     def _retained(self) -> list[Fact]:
         """Facts learnt before that the gate asks again: all, or as many as are affordable."""
-        if self.examiner.knowledge is None:
-            return []
-        names = self.memory.some_known(_MOST_RETAINED, self.seed)
-        return self.examiner.knowledge.facts_by_id(names)
+        return self.examiner.facts_named(self.memory.some_known(_MOST_RETAINED, self.seed))
 
     def _ask_canaries(self) -> tuple[int, int, float]:
         """Right answers on facts that nobody can know, questions, and the chance of one."""

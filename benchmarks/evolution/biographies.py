@@ -1,7 +1,7 @@
 """Experiment A: invented people; who answers questions about those never asked about in training?
 
     python benchmarks/evolution/biographies.py OUT [--people 500] [--megabytes 14] [--cycles 4]
-        [--seeds 3] [--arms P0 P1 P2 E] [--relations 4] [--model prototype]
+        [--seeds 3] [--arms P0 P1 P2 E] [--relations 4] [--model prototype] [--text PATH]
 
 Half of the people are never asked about in training. Every arm starts from the same base model and
 trains on the same number of bytes, with the same recipe and share of replay: P0 on raw biographies
@@ -142,16 +142,18 @@ def run_arm(arm: str, directory: Path, base: Path, knowledge, setup: dict, seed:
 
 def prepare(out: Path, arguments: argparse.Namespace, seed: int):
     """Text, base model, people and settings of one seed."""
-    text = out / "text"
-    if not text.exists():
-        create_sample_text(text)
-        (text / "sample_zh.txt").unlink()
+    sample = out / "text"
+    if arguments.text is None and not sample.exists():
+        create_sample_text(sample)
+        (sample / "sample_zh.txt").unlink()
     base = out / f"base-{seed}"
     people = out / f"people-{seed}"
     if not people.exists():
         write_people(people, arguments.people, seed, arguments.relations)
     model = MODELS[arguments.model]
-    corpus, training = base_model(base, text, model, arguments.base_epochs, seed, 8)
+    corpus, training = base_model(
+        base, arguments.text or sample, model, arguments.base_epochs, seed, 8
+    )
     size = int(arguments.megabytes * 1e6)
     config = EvolutionConfig(
         cycles=arguments.cycles,
@@ -169,6 +171,7 @@ def prepare(out: Path, arguments: argparse.Namespace, seed: int):
 def arguments_of(line: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("out", type=Path)
+    parser.add_argument("--text", type=Path, help="of the base; else the English sample text")
     parser.add_argument("--people", type=int, default=500)
     parser.add_argument("--megabytes", type=float, default=14)
     parser.add_argument("--cycles", type=int, default=4)
