@@ -61,9 +61,9 @@ def contestant(path: Path, steps: int):
     def turn() -> int:
         tokens = 0
         for _ in range(steps):
-            inputs, targets = next(batches)
-            trainer.train_step(inputs, targets)
-            tokens += inputs.numel()
+            batch = next(batches)
+            trainer.train_step(*batch)
+            tokens += batch[0].numel()
         return tokens
 
     return turn

@@ -1,8 +1,9 @@
 """The challenger: a copy of the champion, trained on a cycle's lesson.
 
-A fresh optimizer warms up to a rate of its own and decays (arXiv 2403.08763); the weights of the
-last quarter are also averaged, and mixtures of that average with the champion (arXiv 2109.01903)
-are candidates too. Dev chooses one of them. Does not know what the lesson is about.
+A fresh optimizer warms up to a rate of its own and decays (arXiv 2403.08763). Of the person's own
+text that is replayed the champion's predictions are learnt beside its bytes (arXiv 1606.09282). The
+weights of the last quarter are also averaged, and mixtures of that average with the champion (arXiv
+2109.01903) are candidates too. Dev chooses one of them. Does not know what the lesson is about.
 """
 
 import copy
@@ -15,8 +16,9 @@ import torch
 
 from h2q.config import CHECKPOINT_DIR, TrainingConfig
 from h2q.console import Console
-from h2q.corpus import ByteStream, open_corpus
+from h2q.corpus import ByteStream, Corpus, open_corpus
 from h2q.errors import TrainingDiverged
+from h2q.lessons import GENERATED_TEXT
 from h2q.model import Transformer
 from h2q.saved_run import load_saved_run
 from h2q.trainer import LocalModelTrainer
@@ -99,6 +101,8 @@ def train_challenger(
         dtype=recipe.dtype,
         console=console,
         initial=start,
+        teacher=champion,
+        replay_from=_replay_from(corpus),
         average_from=1 - _AVERAGED_SHARE,
         resume_from=load_saved_run(directory, console),
     )
@@ -122,3 +126,10 @@ def train_challenger(
     challenger.load_state_dict(candidates[choice])
     made = {"choice": choice, "dev_costs": costs, "trained_bytes": size}
     return challenger, trained, made
+
+
+def _replay_from(corpus: Corpus) -> int:
+    """Where the replayed text begins in a lesson."""
+    sizes = {file.path.name: file.size for file in corpus.scan.files}
+    taught = sizes.get(GENERATED_TEXT)
+    return 0 if taught is None else taught + 1  # the end of the document

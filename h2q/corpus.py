@@ -242,8 +242,9 @@ def batches_per_epoch(stream: ByteStream, context_length: int, batch_size: int) 
 
 def epoch_batches(
     stream: ByteStream, context_length: int, batch_size: int, seed: int, epoch: int, first: int = 0
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Batches ``first``, ``first`` + 1, … of an epoch: inputs and targets, int64, each (B, T).
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Batches ``first``, ``first`` + 1, … of an epoch: inputs and targets, int64, each (B, T), and
+    where in ``stream`` each row begins (B,).
 
     The stream, taken as a circle, is cut into windows of ``context_length`` at a random offset and
     each is visited once in random order, so every byte is a target once an epoch (README:
@@ -258,8 +259,10 @@ def epoch_batches(
     for begin in range(first * batch_size, len(order), batch_size):
         chosen = order[begin : begin + batch_size].tolist()
         tokens = np.full((len(chosen), context_length + 1), PAD, dtype=np.int64)
+        starts = [(offset + index * context_length) % size for index in chosen]
         for row, index in enumerate(chosen):
             count = min(context_length, size - index * context_length) + 1
-            data = stream.read(offset + index * context_length, count)
+            data = stream.read(starts[row], count)
             tokens[row, :count] = np.frombuffer(data, dtype=np.uint8)
-        yield torch.from_numpy(tokens[:, :-1]), torch.from_numpy(tokens[:, 1:])
+        inputs, targets = torch.from_numpy(tokens[:, :-1]), torch.from_numpy(tokens[:, 1:])
+        yield inputs, targets, torch.tensor(starts)

@@ -301,6 +301,9 @@ class SelfEvolutionEngine:
         champion, _ = load_model(self.model_path)
         recipe = Recipe(self.training_config, self.config.lr, 0, self.device, self.dtype)
         size = len(self.corpus.train)
+        shape = (self.training_config.batch_size, self.context_length)
+        tokens = torch.randint(1, 256, shape, generator=torch.Generator().manual_seed(0))
+        starts = self.context_length * torch.arange(len(tokens))  # of which a share is replayed
         trainer = LocalModelTrainer(
             self.corpus,
             self.directory / "pace",
@@ -309,13 +312,13 @@ class SelfEvolutionEngine:
             device=self.device,
             dtype=self.dtype,
             initial=champion,
+            teacher=champion if self.knowledge else None,
+            replay_from=round((1 - self.config.replay_fraction) * tokens.numel()),
         )
-        shape = (self.training_config.batch_size, self.context_length)
-        tokens = torch.randint(1, 256, shape, generator=torch.Generator().manual_seed(0))
-        trainer.train_step(tokens, tokens)
+        trainer.train_step(tokens, tokens, starts)
         began = time.monotonic()
         for _ in range(_PACE_STEPS):
-            trainer.train_step(tokens, tokens)
+            trainer.train_step(tokens, tokens, starts)
         pace = _PACE_STEPS * tokens.numel() / (time.monotonic() - began)
         seconds = 0.75 * 60 * self.config.max_minutes / self.config.cycles
         return max(2 * self.context_length, int(pace * seconds))

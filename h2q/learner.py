@@ -20,14 +20,23 @@ from h2q.saved_run import AVERAGE, OPTIMIZER, with_prefix
 from h2q.tokenizer import PAD
 
 _STEPS = "steps"  # so many weights are in the average
+_TEACHER_SHARE = 0.5  # of the loss of replayed bytes
 
 
 class Learner:
     """A model, its optimizers, and the average of its weights where one is taken."""
 
-    def __init__(self, model: Transformer, config: TrainingConfig, dtype: torch.dtype):
-        """``model`` is on its device; ``dtype`` is that of the computation."""
+    def __init__(
+        self,
+        model: Transformer,
+        config: TrainingConfig,
+        dtype: torch.dtype,
+        teacher: Transformer | None = None,
+    ):
+        """``model`` is on its device; ``dtype`` is that of the computation. ``teacher`` says what
+        it predicts where text is replayed."""
         self.model = model
+        self.teacher = teacher
         self.config = config
         self.dtype = dtype
         self.optimizers = Optimizers(model, config, dtype)
@@ -52,42 +61,57 @@ class Learner:
         return n_layers
 
     def learn(
-        self, inputs: Tensor, targets: Tensor, step: int, progress: float
+        self,
+        inputs: Tensor,
+        targets: Tensor,
+        step: int,
+        progress: float,
+        replayed: Tensor | None = None,
     ) -> tuple[float, int]:
         """Trains on a batch (B, T), the ``step``-th (from 0) of the run, of which ``progress`` is
-        done; returns its loss in nats and the bytes that were predicted.
+        done; returns its loss in nats and the bytes that were predicted. ``replayed`` (B, T) tells
+        which targets the teacher predicts too.
 
         Raises ``TrainingDiverged`` before a loss or gradient that is not finite reaches the
         weights.
         """
-        inputs, targets = inputs.to(self._device), targets.to(self._device)
+        if self.teacher is None or replayed is None:
+            replayed = torch.zeros_like(targets, dtype=torch.bool)
+        batch = [tokens.to(self._device) for tokens in (inputs, targets, replayed)]
         self._depth = self.depth(progress)
         loss_sum, count = 0.0, 0
-        for part, (part_inputs, part_targets) in enumerate(self._cut(inputs, targets, progress)):
+        for part, (inputs, targets, replayed) in enumerate(self._cut(batch, progress)):
             # Its own seed: no random state to save, and nothing else can disturb dropout.
             torch.manual_seed(_update_seed(self.config.seed, step, part))
-            part_count = int((part_targets != PAD).sum())
-            loss_sum += part_count * self._update(part_inputs, part_targets, step)
+            part_count = int((targets != PAD).sum())
+            loss_sum += part_count * self._update(inputs, targets, replayed, step)
             count += part_count
         return loss_sum, count
 
-    def _cut(self, inputs: Tensor, targets: Tensor, progress: float) -> list[tuple[Tensor, Tensor]]:
-        """The batch itself, or in the first part of the run its quarters and then its halves,
-        with windows as much shorter: updates that cost less and come more often."""
+    def _cut(self, batch: list[Tensor], progress: float) -> list[list[Tensor]]:
+        """The batch itself (inputs, targets, replayed), or in the first part of the run its
+        quarters and then its halves, with windows as much shorter: updates that cost less and come
+        more often."""
         short = self.config.short_fraction
         parts = 1 if progress >= short else 2 if progress >= short / 2 else 4
-        rows, length = inputs.shape
+        rows, length = batch[0].shape
         if length % parts:
-            return [(inputs, targets)]
-        cut = [tokens.reshape(parts * rows, -1).chunk(parts) for tokens in (inputs, targets)]
-        return [(part, wanted) for part, wanted in zip(*cut) if (wanted != PAD).any()]
+            return [batch]
+        cut = [tokens.reshape(parts * rows, -1).chunk(parts) for tokens in batch]
+        return [list(part) for part in zip(*cut) if (part[1] != PAD).any()]
 
-    def _update(self, inputs: Tensor, targets: Tensor, step: int) -> float:
-        """One change of the weights; returns the loss before it."""
+    def _update(self, inputs: Tensor, targets: Tensor, replayed: Tensor, step: int) -> float:
+        """One change of the weights; returns the loss before it, without what a teacher adds."""
         with computing_in(self.dtype, self._device):
             logits = self.model(inputs, self._depth)
-        loss = F.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), ignore_index=PAD)
-        loss.backward()
+        logits = logits.float()
+        loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=PAD)
+        taught = replayed & (targets != PAD)
+        if taught.any():
+            change = self._taught(logits, inputs, targets, taught) / (targets != PAD).sum()
+            (loss + _TEACHER_SHARE * change).backward()
+        else:
+            loss.backward()
         weights = [weight for weight in self.model.parameters() if weight.grad is not None]
         norm = torch.nn.utils.get_total_norm([weight.grad for weight in weights])
         value = loss.item()
@@ -97,6 +121,22 @@ class Learner:
             torch.nn.utils.clip_grads_with_norm_(weights, self.config.clip_norm, norm)
         self.optimizers.step()
         return value
+
+    def _taught(self, logits: Tensor, inputs: Tensor, targets: Tensor, taught: Tensor) -> Tensor:
+        """How much more the ``taught`` bytes cost in nats, in all, if their targets are what the
+        teacher predicts in place of the bytes themselves.
+
+        So text that comes round often is not learnt by heart, and what the teacher knew of it is
+        not lost (arXiv 1503.02531, 1606.09282).
+        """
+        rows = taught.any(dim=1)
+        with torch.no_grad(), computing_in(self.dtype, self._device):
+            predicted = self.teacher(inputs[rows])[taught[rows]]
+        predicted = predicted.float().softmax(dim=-1)
+        logits = logits[taught]
+        return F.cross_entropy(logits, predicted, reduction="sum") - F.cross_entropy(
+            logits, targets[taught], reduction="sum"
+        )
 
     @torch.no_grad()
     def average(self) -> None:

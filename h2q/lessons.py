@@ -23,6 +23,7 @@ from h2q.tokenizer import END_OF_DOCUMENT
 from h2q.wordings import BLANK, TRAIN, Fact, fill, questions, statements
 
 GENERATED_TEXT = "generated.txt"
+REPLAYED_TEXT = "replayed.txt"  # behind it in the order of names
 GENERATED_RECORD = "generated.jsonl"
 PIECE_BYTES = 2048  # of the person's own text, replayed or taught
 SEPARATOR = "\n\n"
@@ -248,15 +249,18 @@ def write_lesson(
     cycle: int,
     generator: random.Random,
 ) -> None:
-    """Writes one text to train on, in which everything is shuffled: restatements of one fact must
-    not stand side by side. ``generated.jsonl`` records each document's cycle, kind and source."""
-    texts = [document.text for document in documents] + replay
+    """Writes the text to train on, the person's own apart, both shuffled: restatements of one fact
+    must not stand side by side. ``generated.jsonl`` records each document's cycle, kind and source."""
+    texts = [document.text for document in documents]
     generator.shuffle(texts)
+    replay = generator.sample(replay, len(replay))
     records = "".join(
         json.dumps({"cycle": cycle, **vars(document)}, ensure_ascii=False) + "\n"
         for document in documents
     )
     directory = Path(directory)
     write_bytes(directory / GENERATED_RECORD, records.encode("utf-8"))
-    text = SEPARATOR.join(texts) + "\n"
-    write_bytes(directory / "text" / GENERATED_TEXT, text.encode("utf-8"))
+    for name, parts in ((GENERATED_TEXT, texts), (REPLAYED_TEXT, replay)):
+        if parts:
+            text = SEPARATOR.join(parts) + "\n"
+            write_bytes(directory / "text" / name, text.encode("utf-8"))

@@ -67,14 +67,17 @@ class LocalModelTrainer:
         dtype: torch.dtype = torch.float32,
         console: Console | None = None,
         initial: Transformer | None = None,
+        teacher: Transformer | None = None,
+        replay_from: int = 0,
         average_from: float = 1.0,
         resume_from: SavedRun | None = None,
         curves=None,
     ):
         """Prepares a run in ``output_dir``; nothing is written yet.
 
-        ``initial`` gives the first weights instead of random ones. ``average_from`` is the share
-        of the run after which weights are also averaged. ``dtype`` is that of the computation;
+        ``initial`` gives the first weights instead of random ones. What ``teacher`` predicts is
+        learnt too, beside the bytes of the training text from position ``replay_from`` on.
+        ``average_from`` is the share of the run after which weights are also averaged. ``dtype`` is that of the computation;
         weights and optimizer stay float32. ``curves`` (``TensorBoardCurves``) is told of every
         step and epoch. Raises ``SettingError`` when the
         settings or the text are not those of ``resume_from``.
@@ -105,7 +108,8 @@ class LocalModelTrainer:
                 self.model.load_state_dict(initial.state_dict())
         self.model.to(self.device)
         self._average_from = average_from
-        self.learner = Learner(self.model, training_config, dtype)
+        self._replay_from = replay_from
+        self.learner = Learner(self.model, training_config, dtype, teacher)
         if resume_from is not None:
             self._restore(resume_from)
         self._set_rate()
@@ -177,9 +181,9 @@ class LocalModelTrainer:
         cost = self._mean_depth() / len(self.model.layers)
         self.position.progress = 1.0  # at once with all layers, which is what needs the most memory
         seconds = []
-        for inputs, targets in itertools.islice(itertools.cycle(batches), count + 1):
+        for batch in itertools.islice(itertools.cycle(batches), count + 1):
             started = time.monotonic()
-            self.train_step(inputs, targets)
+            self.train_step(*batch)
             seconds.append(time.monotonic() - started)
         return statistics.median(seconds[1:]) * cost
 
@@ -210,10 +214,10 @@ class LocalModelTrainer:
             position.epoch,
             position.batch,
         )
-        for inputs, targets in batches:
+        for batch in batches:
             if self._time_is_up:
                 break
-            loss = self.train_step(inputs, targets)
+            loss = self.train_step(*batch)
             if position.first_loss is None:
                 position.first_loss = loss
             if position.batch % line_every == 0:
@@ -282,11 +286,18 @@ class LocalModelTrainer:
     def _set_rate(self) -> None:
         self.learner.set_rate(self.position.step, self.position.progress)
 
-    def train_step(self, inputs: Tensor, targets: Tensor) -> float:
-        """Trains on a batch (B, T) and moves on; returns its loss in nats per byte."""
+    def train_step(self, inputs: Tensor, targets: Tensor, starts: Tensor | None = None) -> float:
+        """Trains on a batch (B, T), whose rows begin at ``starts`` (B,) of the training text, and
+        moves on; returns its loss in nats per byte."""
         position = self.position
         self.model.train(position.epoch >= self.config.dropout_after_epochs)  # only for dropout
-        loss_sum, count = self.learner.learn(inputs, targets, position.step, position.progress)
+        replayed = None
+        if starts is not None:
+            places = starts[:, None] + torch.arange(1, 1 + targets.shape[1])
+            replayed = places % len(self.corpus.train) >= self._replay_from
+        loss_sum, count = self.learner.learn(
+            inputs, targets, position.step, position.progress, replayed
+        )
         position.step += 1
         if not self.config.max_minutes:
             position.progress = min(1.0, position.step / self.total_steps)

@@ -51,8 +51,8 @@ trainer = LocalModelTrainer(
 step = trainer.train_step
 
 
-def step_and_die(inputs, targets):
-    loss = step(inputs, targets)
+def step_and_die(*batch):
+    loss = step(*batch)
     if trainer.position.step == arguments.kill_after:
         os.kill(os.getpid(), signal.SIGKILL)
     return loss

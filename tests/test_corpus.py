@@ -462,7 +462,7 @@ def epoch_of(stream, context_length=CONTEXT, batch_size=8, seed=0, epoch=0, firs
 
 
 def flat(batches) -> bytes:
-    return b"".join(bytes(targets.flatten().tolist()) for _, targets in batches)
+    return b"".join(bytes(targets.flatten().tolist()) for _, targets, _ in batches)
 
 
 def numbered(size: int) -> tuple[ByteStream, bytes]:
@@ -506,10 +506,10 @@ def test_shapes_and_padding(size, context_length, batch_size):
     batches = epoch_of(stream, context_length, batch_size)
     windows = -(-size // context_length)
     assert len(batches) == batches_per_epoch(stream, context_length, batch_size)
-    assert [len(inputs) for inputs, _ in batches[:-1]] == [batch_size] * (len(batches) - 1)
-    assert sum(len(inputs) for inputs, _ in batches) == windows
+    assert [len(inputs) for inputs, *_ in batches[:-1]] == [batch_size] * (len(batches) - 1)
+    assert sum(len(inputs) for inputs, *_ in batches) == windows
     padded = 0
-    for inputs, targets in batches:
+    for inputs, targets, _ in batches:
         assert inputs.shape == targets.shape == (len(inputs), context_length)
         assert inputs.dtype == targets.dtype == torch.int64
         assert torch.equal(inputs[:, 1:], targets[:, :-1])
@@ -523,7 +523,7 @@ def test_shapes_and_padding(size, context_length, batch_size):
 def test_inputs_go_before_their_targets():
     stream, whole = numbered(5000)
     around = whole + whole
-    for inputs, targets in epoch_of(stream):
+    for inputs, targets, _ in epoch_of(stream):
         for row, following in zip(inputs.tolist(), targets.tolist()):
             count = CONTEXT - following.count(PAD)
             assert bytes([row[0], *following[:count]]) in around
@@ -546,7 +546,7 @@ def test_order_and_offset_depend_on_seed_and_epoch_alone():
 
 def test_windows_are_not_visited_in_their_order():
     stream, whole = numbered(20_001)
-    inputs = torch.cat([inputs for inputs, _ in epoch_of(stream)])
+    inputs = torch.cat([inputs for inputs, *_ in epoch_of(stream)])
     starts = [(whole + whole).index(bytes(row[:8])) for row in inputs.tolist()]
     around = [(start - starts[0]) % len(whole) for start in starts]
     assert around != sorted(around)
@@ -574,7 +574,7 @@ def test_readme_sample_has_four_batches(folder, cache):
     held = folder / "held.md"
     held.write_bytes(b"held-out")
     text = open_corpus(folder, cache, context_length=CONTEXT, eval_path=held)
-    shapes = [tuple(inputs.shape) for inputs, _ in epoch_of(text.train)]
+    shapes = [tuple(inputs.shape) for inputs, *_ in epoch_of(text.train)]
     assert shapes == [(8, 512)] * 4
 
 

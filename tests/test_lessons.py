@@ -207,7 +207,12 @@ def test_the_lesson_is_shuffled_and_recorded(tmp_path, corpus):
     records = [json.loads(x) for x in (tmp_path / "generated.jsonl").read_text().splitlines()]
     assert [record["text"] for record in records] == [item.text for item in documents]
     assert {record["cycle"] for record in records} == {7}
-    texts = (tmp_path / "text" / "generated.txt").read_text(encoding="utf-8").strip().split("\n\n")
+    texts, own = (
+        (tmp_path / "text" / name).read_text(encoding="utf-8").strip().split("\n\n")
+        for name in ("generated.txt", "replayed.txt")
+    )
+    assert sorted(texts) == sorted(item.text for item in documents)
     alike = sum(a == b for a, b in pairwise(texts))
     assert alike < 30, "restatements of one fact stand side by side"
-    assert all(text in texts or "\n\n" in text for text in replay)
+    assert sorted(own) == sorted("\n\n".join(replay).split("\n\n"))
+    assert own != "\n\n".join(replay).split("\n\n")

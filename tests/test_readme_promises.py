@@ -112,7 +112,7 @@ def test_loss_is_cross_entropy(tmp_path, tiny_model_config):
     opened = open_corpus(text, tmp_path / "cache", context_length=64)
     config = replace(tiny_model_config, dropout=0.0)
     trainer = LocalModelTrainer(opened, tmp_path / "out", config, TRAINING)
-    inputs, targets = next(epoch_batches(opened.train, 64, 8, seed=0, epoch=0))
+    inputs, targets, _ = next(epoch_batches(opened.train, 64, 8, seed=0, epoch=0))
     with torch.no_grad():
         probabilities = trainer.model(inputs).softmax(dim=-1)
     chosen = probabilities.gather(2, targets[:, :, None]).squeeze(2)
@@ -125,7 +125,7 @@ def test_padding_with_token_0_to_512(tmp_path):
     text = tmp_path / "text.txt"
     text.write_text("一" * 500, encoding="utf-8")
     opened = open_corpus(text, tmp_path / "c", context_length=512, eval_path=text)
-    rows = torch.cat([x for x, _ in epoch_batches(opened.train, 512, 8, seed=0, epoch=0)])
+    rows = torch.cat([x for x, *_ in epoch_batches(opened.train, 512, 8, seed=0, epoch=0)])
     assert rows.shape == (3, 512)
     padded = (rows == PAD).sum(dim=1)
     assert sorted(padded.tolist()) == [0, 0, 3 * 512 - 1501 - 1]
@@ -139,7 +139,7 @@ def test_random_crops(tmp_path):
     crops = [
         {
             row.numpy().tobytes()
-            for x, _ in epoch_batches(opened.train, 512, 8, 0, epoch)
+            for x, *_ in epoch_batches(opened.train, 512, 8, 0, epoch)
             for row in x
         }
         for epoch in range(3)

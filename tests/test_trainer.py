@@ -21,8 +21,10 @@ from h2q.console import Console, duration
 from h2q.corpus import open_corpus
 from h2q.errors import Interrupted, ModelFileError, SaveFailed, SettingError, TrainingDiverged
 from h2q.hardware import choose_dtype
+from h2q.model import Transformer
 from h2q.model_file import load_model, save_model
 from h2q.saved_run import load_saved_run
+from h2q.tokenizer import PAD
 from h2q.trainer import LocalModelTrainer
 
 CONFIG = TrainingConfig(epochs=2, lr=1e-3)
@@ -69,8 +71,8 @@ def recorded_losses(trainer):
     """Trains, and returns the loss of each step."""
     step, losses = trainer.train_step, []
 
-    def record(inputs, targets):
-        losses.append(step(inputs, targets))
+    def record(*batch):
+        losses.append(step(*batch))
         return losses[-1]
 
     trainer.train_step = record
@@ -159,8 +161,8 @@ def ruined_after(trainer, epochs):
     """Makes the held-out loss rise after that many epochs."""
     step = trainer.train_step
 
-    def ruin(inputs, targets):
-        loss = step(inputs, targets)
+    def ruin(*batch):
+        loss = step(*batch)
         if trainer.position.epoch >= epochs:
             with torch.no_grad():
                 trainer.model.output.weight.mul_(1.3)
@@ -303,10 +305,10 @@ def test_a_signal_saves_and_the_run_can_go_on(make_trainer, tmp_path, number):
     trainer = make_trainer()
     step = trainer.train_step
 
-    def step_with_signal(inputs, targets):
+    def step_with_signal(*batch):
         if trainer.position.step == 5:
             os.kill(os.getpid(), number)
-        return step(inputs, targets)
+        return step(*batch)
 
     trainer.train_step = step_with_signal
     with pytest.raises(Interrupted, match="第 6 步"):
@@ -364,14 +366,14 @@ def test_a_loss_that_is_not_finite_never_reaches_the_weights(make_trainer, tmp_p
     trainer = make_trainer(replace(CONFIG, save_interval_seconds=0.0))
     step = trainer.train_step
 
-    def step_with_poison(inputs, targets):
+    def step_with_poison(*batch):
         if trainer.position.step == 4:
             before = trainer.model.output.weight.detach().clone()
             trainer.model.final_norm.bias.data[0] = poison
             with pytest.raises(TrainingDiverged, match="第 5 步"):
-                step(inputs, targets)
+                step(*batch)
             assert torch.equal(trainer.model.output.weight, before)
-        return step(inputs, targets)
+        return step(*batch)
 
     trainer.train_step = step_with_poison
     with pytest.raises(TrainingDiverged):
@@ -400,10 +402,10 @@ def updates_of(trainer):
     """Trains, and returns the shape and the bytes of the targets of each update."""
     update, seen = trainer.learner._update, []
 
-    def record(inputs, targets, step):
+    def record(inputs, targets, *others):
         assert torch.equal(inputs[:, 1:], targets[:, :-1])
         seen.append((tuple(inputs.shape), bytes(targets.flatten().tolist())))
-        return update(inputs, targets, step)
+        return update(inputs, targets, *others)
 
     trainer.learner._update = record
     trainer.train()
@@ -431,10 +433,39 @@ def test_a_part_of_padding_is_no_update(make_trainer):
     inputs = torch.randint(1, 256, (1, 64))
     targets = inputs.roll(-1, dims=1)
     targets[:, 30:] = 0
-    parts = trainer.learner._cut(inputs, targets, 0.0)
+    parts = trainer.learner._cut([inputs, targets], 0.0)
     assert [part.tolist() for _, part in parts] == targets[:, :32].view(2, 1, 16).tolist()
     assert math.isfinite(trainer.train_step(inputs, targets))
     assert trainer.position.loss_bytes == 30
+
+
+def test_what_is_replayed_is_learnt_half_from_the_teacher(make_trainer, tiny_model_config):
+    """Gradients against the loss as it is defined: cross-entropy with the bytes and with the
+    teacher's predictions, in equal parts from the position where replay begins, padding aside."""
+    config = replace(tiny_model_config, dropout=0.0)
+    teacher = Transformer(config).initialize(5).eval()
+    trainer = make_trainer(model_config=config, teacher=teacher, replay_from=700)
+    model, gradients = trainer.model, {}
+    trainer.learner.optimizers.step = lambda: gradients.update(
+        (name, weight.grad.clone()) for name, weight in model.named_parameters()
+    )
+    inputs, targets = torch.randint(1, 256, (2, 3, 64))
+    targets[2, 50:] = 0
+    starts = torch.tensor([100, 680, 1500])  # before, across and behind the border
+    with torch.no_grad():
+        wanted = teacher(inputs).double().softmax(dim=2)
+    logs = model(inputs).double().log_softmax(dim=2)
+    hard = -logs.gather(2, targets[..., None]).squeeze(2)
+    soft = -(wanted * logs).sum(dim=2)
+    places = starts[:, None] + 1 + torch.arange(64)
+    losses = torch.where(places >= 700, (hard + soft) / 2, hard)[targets != PAD]
+    expected = torch.autograd.grad(losses.mean(), list(model.parameters()))
+    norm = torch.stack([gradient.norm() for gradient in expected]).norm()
+    loss = trainer.train_step(inputs, targets, starts)
+    assert loss == pytest.approx(hard[targets != PAD].mean().item(), rel=1e-5)
+    for (name, found), gradient in zip(gradients.items(), expected):
+        gradient = gradient / max(1.0, norm)
+        assert (found - gradient).norm() < 1e-4 * gradient.norm() + 1e-8, name
 
 
 GROWING = replace(CONFIG, growth_fraction=0.5)
@@ -500,10 +531,10 @@ class Clock:
         self.step, self.trainer = trainer.train_step, trainer
         trainer.train_step = self
 
-    def __call__(self, inputs, targets):
+    def __call__(self, *batch):
         self.rates.append(self.trainer.learner.optimizers.lr)
         self.now += next(self.durations)
-        return self.step(inputs, targets)
+        return self.step(*batch)
 
 
 PACES = {
@@ -551,10 +582,10 @@ def test_planned_time_goes_on_where_it_was(make_trainer, monkeypatch, tmp_path):
     clock = Clock(monkeypatch, trainer, [0.5] * 60 + [1e9])
     step = trainer.train_step
 
-    def stop_in_the_middle(inputs, targets):
+    def stop_in_the_middle(*batch):
         if len(clock.rates) == 59:
             os.kill(os.getpid(), signal.SIGINT)
-        return step(inputs, targets)
+        return step(*batch)
 
     trainer.train_step = stop_in_the_middle
     with pytest.raises(Interrupted):

@@ -138,7 +138,7 @@ def metered():
     counted = {"bytes": 0}
 
     def count(module, inputs):
-        if isinstance(module, Transformer) and torch.is_inference_mode_enabled():
+        if isinstance(module, Transformer) and not torch.is_grad_enabled():
             counted["bytes"] += inputs[0].numel()
 
     handle = register_module_forward_pre_hook(count)
