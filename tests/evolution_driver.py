@@ -10,7 +10,6 @@ a file below ``OUTPUT`` (just after it was written), or ``promoted`` (just after
 import argparse
 import json
 import os
-import random
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -47,14 +46,13 @@ def prepare(output: Path) -> None:
     """Text, knowledge base and base model below ``output``."""
     (output / "text").mkdir(parents=True)
     (output / "text" / "t.txt").write_text(make_text(12_000), encoding="utf-8")
-    generator = random.Random(3)
     (output / "kb").mkdir()
     lines = [
         {
             "id": f"f{index}",
             "subject": name,
             "relation": "town",
-            "object": generator.choice(TOWNS),
+            "object": TOWNS[index // 8],  # which a model this small can learn from the name
             "aliases": [],
             "lang": "en",
         }

@@ -15,7 +15,7 @@ import torch
 
 import evolution_driver as driver
 from conftest import REPOSITORY, run_file
-from h2q import cycle, gate
+from h2q import challenger, cycle, gate
 from h2q.config import CHECKPOINT_DIR, EVOLUTION_STATS, MODEL_PATH
 from h2q.console import Console
 from h2q.corpus import open_corpus
@@ -160,6 +160,28 @@ def test_the_rate_of_a_course_falls_once_and_what_it_left_is_taken_up(output, mo
 
 def interrupt(*_):
     raise Interrupted("train.interrupted", step=1, path="x")
+
+
+def test_the_champion_teaches_what_is_replayed_and_nothing_else(output, monkeypatch):
+    seen = {}
+
+    class Watched(LocalModelTrainer):
+        def __init__(self, corpus, *others, **options):
+            super().__init__(corpus, *others, **options)
+            seen.update(options, train=corpus.train)
+
+        train = interrupt
+
+    monkeypatch.setattr(challenger, "LocalModelTrainer", Watched)
+    with pytest.raises(Interrupted):
+        driver.engine(output).evolve()
+    lesson = output / EVOLUTION / "cycle_0001" / "text"
+    generated, replayed = ((lesson / f"{n}.txt").read_bytes() for n in ("generated", "replayed"))
+    assert seen["train"].read(0, len(generated)) == generated
+    assert seen["train"].read(seen["replay_from"], len(replayed)) == replayed
+    champion = load_model(output / MODEL_PATH)[0].state_dict()
+    assert not seen["teacher"].training
+    assert all(torch.equal(w, champion[n]) for n, w in seen["teacher"].state_dict().items())
 
 
 def test_an_evolution_of_other_settings_is_not_resumed(output, monkeypatch):
