@@ -298,7 +298,7 @@ class SelfEvolutionEngine:
     def _affordable_bytes(self) -> int:
         """Bytes a cycle may train on so that all of them end in ``max_minutes``: by the pace of a
         few steps on a copy of the champion, with a quarter kept for measuring."""
-        champion, _ = load_model(self.model_path)
+        champion = load_model(self.model_path)[0].to(self.device)
         recipe = Recipe(self.training_config, self.config.lr, 0, self.device, self.dtype)
         size = len(self.corpus.train)
         shape = (self.training_config.batch_size, self.context_length)

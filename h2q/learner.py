@@ -33,8 +33,8 @@ class Learner:
         dtype: torch.dtype,
         teacher: Transformer | None = None,
     ):
-        """``model`` is on its device; ``dtype`` is that of the computation. ``teacher`` says what
-        it predicts where text is replayed."""
+        """``model`` and ``teacher``, who predicts text that is replayed, are on their device;
+        ``dtype`` is that of the computation."""
         self.model = model
         self.teacher = teacher
         self.config = config

@@ -250,7 +250,8 @@ def write_lesson(
     generator: random.Random,
 ) -> None:
     """Writes the text to train on, the person's own apart, both shuffled: restatements of one fact
-    must not stand side by side. ``generated.jsonl`` records each document's cycle, kind and source."""
+    must not stand side by side. ``generated.jsonl`` records each document's cycle, kind and
+    source."""
     texts = [document.text for document in documents]
     generator.shuffle(texts)
     replay = generator.sample(replay, len(replay))

@@ -77,9 +77,9 @@ class LocalModelTrainer:
 
         ``initial`` gives the first weights instead of random ones. What ``teacher`` predicts is
         learnt too, beside the bytes of the training text from position ``replay_from`` on.
-        ``average_from`` is the share of the run after which weights are also averaged. ``dtype`` is that of the computation;
-        weights and optimizer stay float32. ``curves`` (``TensorBoardCurves``) is told of every
-        step and epoch. Raises ``SettingError`` when the
+        ``average_from`` is the share of the run after which weights are also averaged. ``dtype`` is
+        that of the computation; weights and optimizer stay float32. ``curves``
+        (``TensorBoardCurves``) is told of every step and epoch. Raises ``SettingError`` when the
         settings or the text are not those of ``resume_from``.
         """
         self.corpus = corpus
