@@ -75,7 +75,7 @@ class Learner:
         Raises ``TrainingDiverged`` before a loss or gradient that is not finite reaches the
         weights.
         """
-        if self.teacher is None or replayed is None:
+        if replayed is None:
             replayed = torch.zeros_like(targets, dtype=torch.bool)
         batch = [tokens.to(self._device) for tokens in (inputs, targets, replayed)]
         self._depth = self.depth(progress)

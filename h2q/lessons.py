@@ -261,7 +261,7 @@ def write_lesson(
     )
     directory = Path(directory)
     write_bytes(directory / GENERATED_RECORD, records.encode("utf-8"))
-    for name, parts in ((GENERATED_TEXT, texts), (REPLAYED_TEXT, replay)):
-        if parts:
-            text = SEPARATOR.join(parts) + "\n"
-            write_bytes(directory / "text" / name, text.encode("utf-8"))
+    parts = {GENERATED_TEXT: texts} | ({REPLAYED_TEXT: replay} if replay else {})
+    for name, pieces in parts.items():
+        text = SEPARATOR.join(pieces) + "\n"
+        write_bytes(directory / "text" / name, text.encode("utf-8"))

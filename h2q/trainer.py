@@ -292,7 +292,7 @@ class LocalModelTrainer:
         position = self.position
         self.model.train(position.epoch >= self.config.dropout_after_epochs)  # only for dropout
         replayed = None
-        if starts is not None:
+        if self.learner.teacher is not None and starts is not None:
             places = starts[:, None] + torch.arange(1, 1 + targets.shape[1])
             replayed = places % len(self.corpus.train) >= self._replay_from
         loss_sum, count = self.learner.learn(

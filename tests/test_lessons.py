@@ -216,3 +216,8 @@ def test_the_lesson_is_shuffled_and_recorded(tmp_path, corpus):
     assert alike < 30, "restatements of one fact stand side by side"
     assert sorted(own) == sorted("\n\n".join(replay).split("\n\n"))
     assert own != "\n\n".join(replay).split("\n\n")
+
+
+def test_a_lesson_of_which_nothing_is_left_is_still_a_file(tmp_path):
+    write_lesson([], [], tmp_path, 1, random.Random(0))
+    assert [path.name for path in (tmp_path / "text").iterdir()] == ["generated.txt"]
