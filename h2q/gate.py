@@ -113,18 +113,16 @@ class Verdict:
 def judge(
     primary: Difference,
     prose: Difference,
-    match_before: float | None,
-    match_after: float | None,
+    retained: tuple[int, int, int],
     canary: tuple[int, int, float],
 ) -> Verdict:
     """Applies every rule, in the order of the messages that it may lead to.
 
-    ``prose`` compares with the best champion so far, as do the exact matches on facts learnt
-    before (None where there are none yet). ``canary`` holds the right answers, the questions and
-    the chance of one on facts that nobody can know.
+    ``prose`` compares with the best champion so far, as does ``retained``: its right answers, the
+    challenger's and the questions about facts learnt before. ``canary`` holds the right answers,
+    the questions and the chance of one on facts that nobody can know.
     """
-    numbers = [primary.mean, prose.mean, match_before or 0.0, match_after or 0.0]
-    if not all(map(math.isfinite, numbers)):
+    if not (math.isfinite(primary.mean) and math.isfinite(prose.mean)):
         return Verdict(False, "gate.not_finite")
     if binomial_tail(*canary) < CANARY_LEVEL:
         return Verdict(False, "gate.canary")
@@ -134,7 +132,9 @@ def judge(
     worst = prose.high if math.isfinite(prose.high) else prose.mean
     if worst > PROSE_TOLERANCE:
         return Verdict(False, "gate.prose_worse")
-    if match_before is not None and match_after < match_before - MATCH_TOLERANCE:
+    before, after, asked = retained
+    # Of fewer than 50 questions a single one is more than the tolerance, and shows nothing.
+    if before - after > max(1, MATCH_TOLERANCE * asked):
         return Verdict(False, "gate.forgotten")
     return Verdict(True, "gate.better")
 

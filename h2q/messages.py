@@ -626,8 +626,8 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "may be worse on held-out text by more than 0.01",
     ),
     "gate.forgotten": (
-        "以前学会的事实忘了超过 2 个百分点",
-        "more than 2 points of the facts learnt before are forgotten",
+        "以前学会的事实忘了超过 2 个百分点（至少 2 个）",
+        "more than 2 points of the facts learnt before, and at least two, are forgotten",
     ),
     "gate.canary": (
         "答出了不可能知道的事：留出内容可能泄漏",

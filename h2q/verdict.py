@@ -59,12 +59,10 @@ class Comparison:
             vault_gain, right, measured = vault[0] - vault[1], [], {}
         retained = self._retained()
         kept = self.examiner.facts(self.challenger, retained, "gate").correct
-        match_before = match_after = None
-        if retained:
-            match_before = float(np.mean([self.memory.known[fact.id] for fact in retained]))
-            match_after = float(kept.mean())
+        known = np.array([self.memory.known[fact.id] for fact in retained])
         canary = self._ask_canaries()
-        judged = gate.judge(primary, prose, match_before, match_after, canary)
+        counts = (int(known.sum()), int(kept.sum()), len(retained))
+        judged = gate.judge(primary, prose, counts, canary)
         written = self.examiner.quality(self.challenger, facts)
         entry = {
             "promoted": judged.promoted,
@@ -84,8 +82,8 @@ class Comparison:
             "chance": plan.get("chance"),
             **measured,
             "retained": len(retained),
-            "retained_match_before": match_before,
-            "retained_match_after": match_after,
+            "retained_match_before": _share(known),
+            "retained_match_after": _share(kept),
             "canaries_right": canary[0],
             "canaries": canary[1],
             "canary_chance": canary[2],

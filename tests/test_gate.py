@@ -12,6 +12,7 @@ from never_worse import SHAPES, false_promotions
 
 BETTER = gate.Difference(-0.5, -0.6, -0.4, 0.025, 50)
 SAME = gate.Difference(0.0, 0.0, 0.0, 0.2, 50)
+NONE = (0, 0, 0)  # facts learnt before
 
 
 def difference(after, before, clusters=None, level=0.025):
@@ -53,13 +54,13 @@ def test_related_items_count_once():
 def test_equal_models_do_not_differ():
     found = difference([1, 0, 1, 1, 0], [1, 0, 1, 1, 0])
     assert (found.mean, found.low, found.high) == (0, 0, 0)
-    assert not gate.judge(found, SAME, None, None, (0, 0, 0.0)).promoted
+    assert not gate.judge(found, SAME, NONE, (0, 0, 0.0)).promoted
 
 
 def test_too_few_clusters_prove_nothing():
     found = difference([0, 0, 0], [9, 9, 9])
     assert math.isinf(found.high)
-    assert gate.judge(found, SAME, None, None, (0, 0, 0.0)).reason == "gate.not_better"
+    assert gate.judge(found, SAME, NONE, (0, 0, 0.0)).reason == "gate.not_better"
 
 
 def test_other_items_are_not_compared():
@@ -76,15 +77,17 @@ def test_other_items_are_not_compared():
         ({"prose": gate.Difference(0.0, -0.02, 0.02, 0.2, 50)}, "gate.prose_worse"),
         ({"prose": gate.Difference(0.02, -math.inf, math.inf, 0.2, 1)}, "gate.prose_worse"),
         ({"prose": gate.Difference(0.005, -math.inf, math.inf, 0.2, 1)}, "gate.better"),
-        ({"match_before": 0.9, "match_after": 0.87}, "gate.forgotten"),
-        ({"match_before": 0.9, "match_after": 0.89}, "gate.better"),
+        ({"retained": (90, 87, 100)}, "gate.forgotten"),
+        ({"retained": (90, 88, 100)}, "gate.better"),
+        ({"retained": (20, 19, 20)}, "gate.better"),  # one is the least that can be told
+        ({"retained": (20, 18, 20)}, "gate.forgotten"),
         ({"canary": (12, 24, 0.1)}, "gate.canary"),
         ({"canary": (4, 24, 0.1)}, "gate.better"),
     ],
 )
 def test_every_rule(changes, reason):
-    values = {"primary": BETTER, "prose": SAME, "match_before": None, "match_after": None}
-    verdict = gate.judge(**{**values, "canary": (0, 24, 0.1), **changes})
+    values = {"primary": BETTER, "prose": SAME, "retained": NONE, "canary": (0, 24, 0.1)}
+    verdict = gate.judge(**{**values, **changes})
     assert verdict == gate.Verdict(reason == "gate.better", reason)
 
 

@@ -67,7 +67,7 @@ def false_promotions(shape: str, lifetimes: int, attempts: int, seed: int, *, ga
             found = SHAPES[shape](generator)
             difference = gate.paired_difference(*found, gate.level_of_attempt(attempt))
             same = gate.Difference(0.0, 0.0, 0.0, gate.SAFE_LEVEL, len(found[0]))
-            judged = gate.judge(difference, same, None, None, (0, 0, 0.0))
+            judged = gate.judge(difference, same, (0, 0, 0), (0, 0, 0.0))
             if judged.promoted if gated else difference.mean < 0:
                 count += 1
                 break
