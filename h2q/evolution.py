@@ -29,6 +29,8 @@ from h2q.splits import seal
 from h2q.trainer import LocalModelTrainer
 
 _HALVE_AFTER, _STOP_AFTER = 3, 6  # rejections in a row
+_MOST_LEARNT = 0.75  # of a cycle's facts: with half of the exposures the next are learnt as well
+_FEWEST_EXPOSURES = 20
 _MORE_REPLAY, _MOST_REPLAY = 0.15, 0.7  # of the text, after a rejection for worse prose
 _COURSE_CYCLES = 3  # in which the rate falls once, where prose is learnt
 _PACE_STEPS = 6
@@ -224,11 +226,23 @@ class SelfEvolutionEngine:
         return result
 
     def _adapted_config(self) -> EvolutionConfig:
-        """The settings, changed by why the latest cycles in a row were not kept: more of the
-        person's own text, more review, or fewer facts; at half the rate after three of them."""
+        """The settings, changed by how the cycles before went. Once the form of question and
+        answer is learnt, facts need fewer exposures, and at half the rate they are learnt as well
+        and far fewer forgotten: each cycle that learnt most of its facts halves the exposures,
+        down to 20, and one that did not doubles them again. The latest cycles in a row that were
+        not kept ask for more of the person's own text, more review, or fewer facts; three of them
+        for half the rate."""
+        history = self.stats["history"]
         config = self.config
+        for entry in history:
+            if entry["promoted"] and entry.get("facts"):
+                learnt = entry.get("match_after", 0.0) >= _MOST_LEARNT
+                fewer = max(_FEWEST_EXPOSURES, config.exposures // 2)
+                exposures = min(self.config.exposures, fewer if learnt else 2 * config.exposures)
+                lr = self.config.lr / 2 if learnt else self.config.lr
+                config = replace(self.config, exposures=exposures, lr=lr)
         count = lineage.rejections_in_a_row(self.stats, self.run.first_cycle)
-        for entry in self.stats["history"][len(self.stats["history"]) - count :]:
+        for entry in history[len(history) - count :]:
             reason = entry.get("reason")
             if reason == "gate.prose_worse":
                 share = min(_MOST_REPLAY, config.replay_fraction + _MORE_REPLAY)

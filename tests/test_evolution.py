@@ -330,6 +330,19 @@ def test_rejections_change_the_mix(output):
     assert config.lr == driver.CONFIG.lr / 2
 
 
+def test_facts_need_fewer_exposures_where_most_were_learnt(output):
+    engine = driver.engine(output)  # of 100 exposures
+    configs = []
+    for cycle_number, match in enumerate([0.7, 0.8, 0.5, 1.0, 1.0, 1.0], start=1):
+        engine.stats["history"].append(
+            {"cycle": cycle_number, "promoted": True, "facts": 9, "match_after": match}
+        )
+        configs.append(engine._adapted_config())
+    assert [config.exposures for config in configs] == [100, 50, 100, 50, 25, 20]
+    lr = driver.CONFIG.lr
+    assert [config.lr for config in configs] == [lr, lr / 2, lr, lr / 2, lr / 2, lr / 2]
+
+
 def test_weights_that_forgot_are_not_chosen(output, monkeypatch):
     """Mixtures with the champion, which are measured last, remember; the trained weights do not."""
     shares = iter([1.0, 0.0, 0.0, 1.0, 1.0])  # of the champion and of each candidate
