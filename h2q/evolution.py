@@ -23,6 +23,7 @@ from h2q.cycle import CHALLENGER, TRUNK, Cycle
 from h2q.errors import H2QError, Interrupted, SettingError
 from h2q.files import link_or_copy, promote, read_json, sha256_of_file, write_json
 from h2q.knowledge import KnowledgeBase
+from h2q.lessons import MOST_REVIEW
 from h2q.lineage import Memory, Run, read_stats
 from h2q.model_file import load_model
 from h2q.splits import seal
@@ -32,6 +33,7 @@ _HALVE_AFTER, _STOP_AFTER = 3, 6  # rejections in a row
 _MOST_LEARNT = 0.75  # of a cycle's facts: with half of the exposures the next are learnt as well
 _FEWEST_EXPOSURES = 20
 _MORE_REPLAY, _MOST_REPLAY = 0.15, 0.7  # of the text, after a rejection for worse prose
+_MOST_REVIEW_AGAIN = 0.9  # of the documents about facts, after rejections for what was forgotten
 _COURSE_CYCLES = 3  # in which the rate falls once, where prose is learnt
 _PACE_STEPS = 6
 
@@ -248,7 +250,8 @@ class SelfEvolutionEngine:
                 share = min(_MOST_REPLAY, config.replay_fraction + _MORE_REPLAY)
                 config = replace(config, replay_fraction=max(share, config.replay_fraction))
             elif reason == "gate.forgotten":
-                config = replace(config, review_fraction=min(0.5, 2 * config.review_fraction))
+                share = (1 + max(config.review_fraction, MOST_REVIEW)) / 2  # halves the rest
+                config = replace(config, review_fraction=min(_MOST_REVIEW_AGAIN, share))
             else:
                 config = replace(config, exposures=round(1.5 * config.exposures))
         return replace(config, lr=config.lr / 2) if count >= _HALVE_AFTER else config

@@ -31,7 +31,7 @@ _QUESTIONS, _CLOZES = 2 / 7, 1 / 7  # of the documents about a fact; the rest ar
 _SENTENCES = 4  # most in one document
 _PASSAGES = 0.2  # of the generated text, where there are facts too
 _MOST_EXPOSURES = 1.5  # of those set, where all that is left to learn would get more
-_MOST_REVIEW = 0.5  # of the documents about facts, where there are new ones
+MOST_REVIEW = 0.6  # of the documents about facts, unless more was forgotten than may be
 _OWN_SHARE = 0.05  # most of the text that the model's own answers may be
 _SIZED_FACTS = 64
 
@@ -60,9 +60,9 @@ def plan_cycle(
 ) -> Plan:
     """As many new facts as the budget exposes ``config.exposures`` times, at least one.
 
-    Facts learnt before are reviewed as often as new ones are told, as far as half of the documents
-    allow, and have their fraction of them at least. What a few last facts do not need is review
-    too.
+    Facts learnt before are reviewed as often as new ones are told, as far as three fifths of the
+    documents allow, and have ``config.review_fraction`` of them at least. What a few last facts do
+    not need is review too.
     """
     if not knowledge.fact_count:
         return Plan(0, 0, 0)
@@ -76,8 +76,8 @@ def plan_cycle(
     documents = max(1, int(size_bytes / mean_bytes))
     review = 0
     if known:
-        wanted = max(config.review_fraction * documents, config.exposures * known)
-        review = int(min(wanted, _MOST_REVIEW * documents))
+        wanted = min(config.exposures * known, MOST_REVIEW * documents)
+        review = int(max(wanted, config.review_fraction * documents))
     left = knowledge.fact_count - known
     new = min(left, max(1, (documents - review) // config.exposures))
     if not new:

@@ -330,6 +330,16 @@ def test_rejections_change_the_mix(output):
     assert config.lr == driver.CONFIG.lr / 2
 
 
+def test_what_was_forgotten_is_reviewed_more(output):
+    engine = driver.engine(output)
+    shares = []
+    for cycle_number in (1, 2, 3):
+        entry = {"cycle": cycle_number, "promoted": False, "reason": "gate.forgotten"}
+        engine.stats["history"].append(entry)
+        shares.append(engine._adapted_config().review_fraction)
+    assert shares == pytest.approx([0.8, 0.9, 0.9])
+
+
 def test_facts_need_fewer_exposures_where_most_were_learnt(output):
     engine = driver.engine(output)  # of 100 exposures
     configs = []
