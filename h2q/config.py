@@ -154,8 +154,8 @@ class EvolutionConfig(_Checked):
     cycles: int = _setting(3, 1, 1_000_000)
     max_minutes: float = _setting(0.0, 0.0, 1e6)  # of all cycles together; 0: as many as needed
     cycle_bytes: int = _setting(1_048_576, 1024, 2**40)  # text a cycle trains on, replay included
-    exposures: int = _setting(200, 1, 100_000)  # documents about a fact in the cycle it is learnt
-    review_fraction: float = _setting(0.1, 0.0, 0.9)  # of those, about facts learnt before
+    exposures: int = _setting(200, 1, 100_000)  # documents about a new fact, at first
+    review_fraction: float = _setting(0.1, 0.0, 0.9)  # least share, about facts learnt before
     replay_fraction: float = _setting(0.4, 0.0, 0.95)  # of the text: the person's own
     unasked_share: float = _setting(0.2, 0.0, 1.0)  # of entities no question is ever trained on
     lr: float = _setting(4e-3, 1e-9, 10.0)  # peak of AdamW's, from which it falls to 0
