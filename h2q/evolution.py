@@ -121,11 +121,7 @@ class SelfEvolutionEngine:
             if self.config.max_minutes:
                 self.run.cycle_bytes = self._affordable_bytes()
             lineage.save(self.run, run_path)
-        if self.memory.splits != self.splits.digest:
-            if self.memory.splits:
-                self.console.warn("evolve.sealed_anew")
-            self.memory = Memory(self.splits.digest, self.stats["total_evolutions"])
-            lineage.save(self.memory, self.directory / "champions.json")
+        self._forget_what_is_over(trained_anew="evolution_cycle" not in provenance)
         stopped = ""
         while self.stats["total_evolutions"] < self.run.last_cycle and not stopped:
             began = time.monotonic()
@@ -141,6 +137,20 @@ class SelfEvolutionEngine:
         self._show_table()
         self.console.say("evolve.stats", **self.stats)
         return self.stats
+
+    def _forget_what_is_over(self, trained_anew: bool) -> None:
+        """Starts another memory where the champion is a new base, or what is held out changed."""
+        memory, done = self.memory, self.stats["total_evolutions"]
+        if trained_anew and (memory.known or memory.prose):
+            self.console.say("evolve.new_base")
+            for name in ("ancestor.pt", TRUNK):
+                (self.directory / name).unlink(missing_ok=True)
+            self.memory = Memory(self.splits.digest, done, done + 1)
+        elif memory.splits != self.splits.digest:
+            if memory.splits:
+                self.console.warn("evolve.sealed_anew")
+            self.memory = Memory(self.splits.digest, done, memory.first_cycle)
+        lineage.save(self.memory, self.directory / "champions.json")
 
     def _reason_to_stop(self) -> str:
         """The key of the message that says why to stop before the last cycle, or nothing."""
@@ -234,7 +244,8 @@ class SelfEvolutionEngine:
         down to 20, and one that did not doubles them again. The latest cycles in a row that were
         not kept ask for more of the person's own text, more review, or fewer facts; three of them
         for half the rate."""
-        history = self.stats["history"]
+        first = self.memory.first_cycle
+        history = [entry for entry in self.stats["history"] if entry["cycle"] >= first]
         config = self.config
         for entry in history:
             if entry["promoted"] and entry.get("facts"):
@@ -243,7 +254,7 @@ class SelfEvolutionEngine:
                 exposures = min(self.config.exposures, fewer if learnt else 2 * config.exposures)
                 lr = self.config.lr / 2 if learnt else self.config.lr
                 config = replace(self.config, exposures=exposures, lr=lr)
-        count = lineage.rejections_in_a_row(self.stats, self.run.first_cycle)
+        count = lineage.rejections_in_a_row(self.stats, max(first, self.run.first_cycle))
         for entry in history[len(history) - count :]:
             reason = entry.get("reason")
             if reason == "gate.prose_worse":
@@ -274,7 +285,7 @@ class SelfEvolutionEngine:
                 retained = verdict["retained"]
                 if sum(retained.values()) >= sum(memory.known[name] for name in retained):
                     known.update(retained)
-                self.memory = Memory(memory.splits, number, known, verdict["prose"])
+                self.memory = replace(memory, cycle=number, known=known, prose=verdict["prose"])
                 lineage.save(self.memory, self.directory / "champions.json")
         lineage.record(self.stats, entry, self.output_dir)
 

@@ -64,10 +64,11 @@ class Run:
 
 @dataclass
 class Memory:
-    """The best that champions so far did, and what they learnt."""
+    """The best that the champions of one base did so far, and what they learnt."""
 
     splits: str = ""
     cycle: int = 0  # after which it was written
+    first_cycle: int = 1  # of this base
     known: dict[str, bool] = field(default_factory=dict)  # fact id: answered by the best champion
     prose: list[float] = field(default_factory=list)  # its losses on the gate's windows, in nats
 

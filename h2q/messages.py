@@ -560,6 +560,11 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "ℹ️ 没有未完成的进化，开始新的进化。",
         "ℹ️ There is no unfinished evolution; a new one begins.",
     ),
+    "evolve.new_base": (
+        "🌱 模型是重新训练的：以前的模型学会过什么，对它不算数，从头进化。",
+        "🌱 The model was trained anew: what earlier ones had learnt does not count for it; its "
+        "evolution begins afresh.",
+    ),
     "evolve.sealed_anew": (
         "⚠️ 文本、说法或设置变了：留出的内容重新封存，之前学会的事实会重新检查。",
         "⚠️ Text, wordings or settings have changed: what is held out is sealed anew, and facts "

@@ -314,6 +314,20 @@ def test_a_model_trained_anew_in_between_is_not_overwritten(output, training_onl
     assert load_model(output / MODEL_PATH)[1]["note"] == "trained anew"
 
 
+def test_what_an_earlier_model_learnt_does_not_count_for_a_new_one(base, evolved, tmp_path):
+    """Its facts are taught, not reviewed, with the exposures and the rate of a beginning."""
+    output = shutil.copytree(evolved, tmp_path / "out")
+    shutil.copy(base / MODEL_PATH, output / MODEL_PATH)
+    stats = driver.engine(output, cycles=1).evolve()
+    plan = json.loads((output / EVOLUTION / "cycle_0003" / "plan.json").read_text())
+    assert not plan["review"]
+    assert stats["history"][2]["retained"] == 0
+    assert stats["history"][2]["exposures"] >= driver.CONFIG.exposures
+    assert stats["history"][2]["promoted"]
+    kept = json.loads((output / EVOLUTION / "champions.json").read_text())
+    assert kept["first_cycle"] == 3
+
+
 def test_six_rejections_in_a_row_end_it(output, training_only):
     stats = driver.engine(output, cycles=9).evolve()
     assert stats["failed_evolutions"] == stats["total_evolutions"] == 6
@@ -376,6 +390,8 @@ def test_facts_of_one_relation_are_enough(tmp_path):
 
 
 def test_when_everything_is_known_it_stops(output, training_only):
+    model, provenance = load_model(output / MODEL_PATH)
+    save_model(output / MODEL_PATH, model, {**provenance, "evolution_cycle": 1})
     engine = driver.engine(output)
     engine.memory.splits = engine.splits.digest
     engine.memory.known = {fact.id: True for fact in engine.knowledge.facts()}
