@@ -21,6 +21,7 @@ from h2q.config import ModelConfig, TrainingConfig
 from h2q.corpus import ByteStream, Corpus, open_corpus
 from h2q.evaluation import evaluate
 from h2q.files import write_bytes
+from h2q.hardware import choose_dtype
 from h2q.lessons import own_text
 from h2q.model import Transformer
 from h2q.model_file import load_model
@@ -37,6 +38,7 @@ MODELS = {
         embed_dim=128, n_heads=4, n_layers=4, context_length=256, feedforward_dim=768, dropout=0.0
     ),
 }
+DTYPE = choose_dtype("auto", "cpu")  # of the computation, as in the product
 MODEL_PATH = Path("h2q_project") / "h2q_trained_model.pt"
 _SIDE_LEVEL = 0.025  # on each side of an interval
 FORWARD_COST = 1 / 3  # of a byte that is only predicted, against one that is trained on
@@ -60,7 +62,7 @@ def base_model(
         decay_fraction=0.7,
     )
     if not (directory / MODEL_PATH).exists():
-        LocalModelTrainer(corpus, directory, model, config).train()
+        LocalModelTrainer(corpus, directory, model, config, dtype=DTYPE).train()
     return corpus, config
 
 
@@ -81,9 +83,12 @@ def train_on(
     corpus = open_corpus(
         directory / "text", directory / "cache", context_length=context_length, heldout=dev
     )
-    recipe = Recipe(base, lr, seed, "cpu", torch.float32)
+    recipe = Recipe(base, lr, seed, "cpu", DTYPE)
     config = challenger_config(recipe, len(corpus.train), context_length)
-    return LocalModelTrainer(corpus, directory, champion.config, config, initial=champion).train()
+    trainer = LocalModelTrainer(
+        corpus, directory, champion.config, config, dtype=DTYPE, initial=champion
+    )
+    return trainer.train()
 
 
 def replay(corpus: Corpus, size_bytes: float, seed: int) -> list[str]:

@@ -20,6 +20,7 @@ import time
 from pathlib import Path
 
 from arms import (
+    DTYPE,
     MODELS,
     base_model,
     champion_of,
@@ -104,6 +105,7 @@ def run_arm(arm: str, directory: Path, base: Path, knowledge, setup: dict, seed:
         directory,
         config,
         training,
+        dtype=DTYPE,
         console=setup["console"],
         resume=(directory / "training_checkpoints" / "evolution" / "run.json").exists(),
     )

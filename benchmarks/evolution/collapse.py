@@ -18,6 +18,7 @@ import shutil
 from pathlib import Path
 
 from arms import (
+    DTYPE,
     MODELS,
     base_model,
     champion_of,
@@ -73,7 +74,7 @@ def next_model(arm: str, home: Path, number: int, setup: dict, seed: int):
         write_bytes(home / "knowledge" / "own.txt", "\n\n".join(everything).encode())
         knowledge = load_knowledge_base(home / "knowledge")
         engine = SelfEvolutionEngine(
-            corpus, knowledge, home, config, setup["training"], resume=True
+            corpus, knowledge, home, config, setup["training"], dtype=DTYPE, resume=True
         )
         if engine.stats["total_evolutions"] < number:  # else it was broken off just after
             engine.evolve()

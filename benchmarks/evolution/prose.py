@@ -21,8 +21,8 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-import torch
 from arms import (
+    DTYPE,
     FORWARD_COST,
     MODELS,
     base_model,
@@ -65,12 +65,18 @@ def train_longer(engine: SelfEvolutionEngine, directory: Path, base: Path, passe
     """B1: the base after so many passes more over its text."""
     dev = engine.splits.prose["dev"]
     corpus = replace(engine.corpus, heldout=dev)
-    recipe = Recipe(engine.training_config, engine.config.lr, seed, "cpu", torch.float32)
+    recipe = Recipe(engine.training_config, engine.config.lr, seed, "cpu", DTYPE)
     size = passes * len(corpus.train)
     config = replace(challenger_config(recipe, size, engine.context_length), epochs=passes)
     start = champion_of(base)
     trainer = LocalModelTrainer(
-        corpus, directory, start.config, config, initial=start, average_from=0.75
+        corpus,
+        directory,
+        start.config,
+        config,
+        dtype=DTYPE,
+        initial=start,
+        average_from=0.75,
     )
     trainer.train()
     model = champion_of(directory)  # of the epoch with the lowest loss on dev
@@ -92,7 +98,9 @@ def run_arm(arm: str, directory: Path, base: Path, setup: dict, seed: int) -> di
     )
     copy_base(base, directory)
     resume = (directory / "training_checkpoints" / "evolution" / "run.json").exists()
-    engine = SelfEvolutionEngine(corpus, None, directory, config, training, resume=resume)
+    engine = SelfEvolutionEngine(
+        corpus, None, directory, config, training, dtype=DTYPE, resume=resume
+    )
     result = {"trained_bytes": size}
     if arm == "E":
         with metered() as counted:
