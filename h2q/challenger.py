@@ -2,8 +2,9 @@
 
 A fresh optimizer warms up to a rate of its own and decays (arXiv 2403.08763). Of the person's own
 text that is replayed the champion's predictions are learnt beside its bytes (arXiv 1606.09282). The
-weights of the last quarter are also averaged, and mixtures of that average with the champion (arXiv
-2109.01903) are candidates too. Dev chooses one of them. Does not know what the lesson is about.
+weights of the last quarter are also averaged, and where both harm what the champion can do, mixtures
+of that average with the champion (arXiv 2109.01903) are tried too. Dev chooses. Does not know what
+the lesson is about.
 """
 
 import copy
@@ -25,11 +26,9 @@ from h2q.trainer import LocalModelTrainer
 
 _MUON_SHARE = 0.6  # of the rate of AdamW
 _LONG_WINDOW = 512  # bytes, whose quarter still holds a question with its answer
-_WEIGHT_DECAY = 0.1  # the person's own text comes round often; more than this forgets facts
 _WARMUP_SHARE = 0.05  # of the steps
 _AVERAGED_SHARE = 0.25  # of the run, its last part
-_CHAMPIONS_SHARES = (0.15, 0.3)  # of the weights that are a mixture with the champion's
-_HARM_WEIGHT = 5.0  # of what became worse against the primary measure
+_CHAMPIONS_SHARES = (0.1, 0.2, 0.3)  # of the weights that are a mixture with the champion's
 
 
 @dataclass(frozen=True)
@@ -42,6 +41,7 @@ class Recipe:
     device: str
     dtype: torch.dtype
     min_lr_ratio: float = 0.0
+    weight_decay: float = 0.1  # replayed text comes round often; more than this forgets facts
 
 
 def challenger_config(recipe: Recipe, size_bytes: int, context_length: int) -> TrainingConfig:
@@ -58,7 +58,7 @@ def challenger_config(recipe: Recipe, size_bytes: int, context_length: int) -> T
         muon_lr=_MUON_SHARE * recipe.lr,
         batch_size=batch_size,
         adam_beta2=0.95,
-        weight_decay=_WEIGHT_DECAY,
+        weight_decay=recipe.weight_decay,
         schedule="linear",
         decay_fraction=1.0,
         min_lr_ratio=recipe.min_lr_ratio,
@@ -82,8 +82,8 @@ def train_challenger(
     """Trains a copy of ``start`` on ``directory``/text, going on from its checkpoints where there
     are some.
 
-    ``cost`` measures the primary measure and how much worse everything else became, both on dev.
-    Returns the challenger, the model as training left it, and what was chosen from what. Raises
+    ``cost`` measures on dev the primary measure, and how much worse everything else became: up to
+    1 is safe. Returns the challenger, the model as training left it, and what was chosen from what. Raises
     ``TrainingDiverged``.
     """
     text = directory / "text"
@@ -111,21 +111,29 @@ def train_challenger(
     averaged = trainer.learner.averaged_weights() or last
     old = champion.state_dict()
     candidates = {"last": last, "averaged": averaged}
-    for share in _CHAMPIONS_SHARES:
-        mixed = {name: averaged[name].lerp(old[name], share) for name in averaged}
-        candidates[f"mixed {share:.0%}"] = mixed
     challenger = copy.deepcopy(champion)
     challenger.drafts = trained.drafts
-    costs = {}
-    for name, weights in candidates.items():
-        challenger.load_state_dict(weights)
-        costs[name] = cost(challenger)
-    if not all(math.isfinite(value) for pair in costs.values() for value in pair):
-        raise TrainingDiverged("evolve.not_finite")
-    choice = min(costs, key=lambda name: costs[name][0] + _HARM_WEIGHT * costs[name][1])
+    costs = {name: _cost_of(weights, challenger, cost) for name, weights in candidates.items()}
+    for share in _CHAMPIONS_SHARES:
+        if any(harm <= 1 for _, harm in costs.values()):
+            break
+        name = f"mixed {share:.0%}"
+        candidates[name] = {key: averaged[key].lerp(old[key], share) for key in averaged}
+        costs[name] = _cost_of(candidates[name], challenger, cost)
+    # The best of the safe ones; where none is, the one that harms least.
+    choice = min(costs, key=lambda name: (max(1, costs[name][1]), costs[name][0]))
     challenger.load_state_dict(candidates[choice])
     made = {"choice": choice, "dev_costs": costs, "trained_bytes": size}
     return challenger, trained, made
+
+
+def _cost_of(weights: dict, model: Transformer, cost) -> tuple[float, float]:
+    """``cost`` of ``model`` with these ``weights``, which it keeps."""
+    model.load_state_dict(weights)
+    values = cost(model)
+    if not all(map(math.isfinite, values)):
+        raise TrainingDiverged("evolve.not_finite")
+    return values
 
 
 def _replay_from(corpus: Corpus) -> int:

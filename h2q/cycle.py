@@ -7,7 +7,7 @@ them and decides what becomes of it.
 
 import random
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,7 @@ from h2q.corpus import Corpus
 from h2q.errors import TrainingDiverged
 from h2q.examination import Examiner
 from h2q.files import read_json, sha256_of_file
-from h2q.gate import FEWEST_CLUSTERS
+from h2q.gate import FEWEST_CLUSTERS, PROSE_TOLERANCE, most_forgotten
 from h2q.knowledge import KnowledgeBase
 from h2q.lessons import (
     SEPARATOR,
@@ -42,7 +42,7 @@ from h2q.messages import message
 from h2q.model import Transformer
 from h2q.model_file import load_model, save_model
 from h2q.splits import Firewall, Splits, is_asked
-from h2q.verdict import EXAMPLES, Comparison
+from h2q.verdict import EXAMPLES, MOST_RETAINED, Comparison
 from h2q.wordings import TRAIN, Fact, fill, questions
 
 CHALLENGER = "challenger.pt"
@@ -59,7 +59,6 @@ _KINDS = {
     "passage": "kind.passage",
     "own": "kind.own",
 }
-_MOST_REMEMBERED = 200  # facts learnt before that are asked again to choose weights
 _TIE_BREAK = 0.01  # of a bit a byte against the share of right answers
 _SAME_LOSS = 1e-4  # bits a byte between a model in memory and its file
 
@@ -279,28 +278,28 @@ class Cycle:
         over all of them, and each goes on from where the one before stopped, kept or not. Facts are
         learnt within a cycle.
         """
-        start, lr, min_lr_ratio = self.champion, self.config.lr, 0.0
+        base, lr = self.training_config, self.config.lr
+        start = self.champion
+        recipe = Recipe(base, lr, derived_seed(self.seed, self.number), self.device, self.dtype)
         if plan["primary"] == "prose":
             index, count = self.course
-            lr *= 1 - index / count
-            min_lr_ratio = (count - index - 1) / (count - index)
+            recipe = replace(
+                recipe,
+                lr=lr * (1 - index / count),
+                min_lr_ratio=(count - index - 1) / (count - index),
+                weight_decay=base.weight_decay,
+            )
             start = self._trunk() or start
-        recipe = Recipe(
-            self.training_config,
-            lr,
-            derived_seed(self.seed, self.number),
-            self.device,
-            self.dtype,
-            min_lr_ratio,
-        )
 
-        known = self.examiner.facts_named(self.memory.some_known(_MOST_REMEMBERED, self.seed))
+        known = self.examiner.facts_named(self.memory.some_known(MOST_RETAINED, self.seed))
         remembered = self._remembered(self.champion, known)
 
         def cost(model: Transformer) -> tuple[float, float]:
+            """Harm is measured in halves of what the gate tolerates: its questions are others."""
             prose = self.examiner.prose(model, "dev").bits_per_byte - plan["dev_bits_per_byte"]
             forgotten = remembered - self._remembered(model, known)
-            return self._dev_cost(model, plan), max(0.0, prose) + max(0.0, forgotten)
+            harms = prose / (PROSE_TOLERANCE / 2), forgotten / most_forgotten(len(known) / 2)
+            return self._dev_cost(model, plan), max(harms)
 
         challenger, trained, made = train_challenger(
             self.champion,
@@ -335,9 +334,9 @@ class Cycle:
         scores = self.examiner.facts(model, facts, "dev")
         return 1 - scores.exact_match + _TIE_BREAK * scores.bits_per_byte
 
-    def _remembered(self, model: Transformer, facts: list[Fact]) -> float:
-        """Share of ``facts``, learnt before, that are answered on dev."""
-        return self.examiner.facts(model, facts, "dev").exact_match if facts else 1.0
+    def _remembered(self, model: Transformer, facts: list[Fact]) -> int:
+        """How many of ``facts``, learnt before, are answered on dev."""
+        return int(self.examiner.facts(model, facts, "dev").correct.sum())
 
     # Phase 4: the gate
 

@@ -133,10 +133,15 @@ def judge(
     if worst > PROSE_TOLERANCE:
         return Verdict(False, "gate.prose_worse")
     before, after, asked = retained
-    # Of fewer than 50 questions a single one is more than the tolerance, and shows nothing.
-    if before - after > max(1, MATCH_TOLERANCE * asked):
+    if before - after > most_forgotten(asked):
         return Verdict(False, "gate.forgotten")
     return Verdict(True, "gate.better")
+
+
+def most_forgotten(asked: float) -> float:
+    """How many of so many facts learnt before may be forgotten. Of fewer than 50 a single one is
+    more than the tolerance, and shows nothing."""
+    return max(1, MATCH_TOLERANCE * asked)
 
 
 def binomial_tail(right: int, count: int, chance: float) -> float:

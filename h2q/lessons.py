@@ -31,6 +31,7 @@ _QUESTIONS, _CLOZES = 2 / 7, 1 / 7  # of the documents about a fact; the rest ar
 _SENTENCES = 4  # most in one document
 _PASSAGES = 0.2  # of the generated text, where there are facts too
 _MOST_EXPOSURES = 1.5  # of those set, where all that is left to learn would get more
+_REVIEW_SHARE = 0.6  # of a new fact's exposures, for each fact learnt before
 MOST_REVIEW = 0.6  # of the documents about facts, unless more was forgotten than may be
 _OWN_SHARE = 0.05  # most of the text that the model's own answers may be
 _SIZED_FACTS = 64
@@ -76,7 +77,7 @@ def plan_cycle(
     documents = max(1, int(size_bytes / mean_bytes))
     review = 0
     if known:
-        wanted = min(config.exposures * known, MOST_REVIEW * documents)
+        wanted = min(_REVIEW_SHARE * config.exposures * known, MOST_REVIEW * documents)
         review = int(max(wanted, config.review_fraction * documents))
     left = knowledge.fact_count - known
     new = min(left, max(1, (documents - review) // config.exposures))

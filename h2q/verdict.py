@@ -22,7 +22,7 @@ from h2q.splits import is_asked
 from h2q.wordings import Fact
 
 EXAMPLES = 3  # questions that are shown with their answers before and after
-_MOST_RETAINED = 400  # facts learnt before that the gate asks again
+MOST_RETAINED = 400  # facts learnt before that the gate asks again
 _MEASURES = {"facts": "measure.facts", "prose": "measure.prose"}
 
 
@@ -132,7 +132,7 @@ class Comparison:
 
     def _retained(self) -> list[Fact]:
         """Facts learnt before that the gate asks again: all, or as many as are affordable."""
-        return self.examiner.facts_named(self.memory.some_known(_MOST_RETAINED, self.seed))
+        return self.examiner.facts_named(self.memory.some_known(MOST_RETAINED, self.seed))
 
     def _ask_canaries(self) -> tuple[int, int, float]:
         """Right answers on facts that nobody can know, questions, and the chance of one."""

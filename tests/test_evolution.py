@@ -368,12 +368,12 @@ def test_facts_need_fewer_exposures_where_most_were_learnt(output):
 
 
 def test_weights_that_forgot_are_not_chosen(output, monkeypatch):
-    """Mixtures with the champion, which are measured last, remember; the trained weights do not."""
-    shares = iter([1.0, 0.0, 0.0, 1.0, 1.0])  # of the champion and of each candidate
-    monkeypatch.setattr(cycle.Cycle, "_remembered", lambda *_: next(shares))
+    """Where the trained weights forgot, mixtures with the champion are tried, until one did not."""
+    counts = iter([9, 3, 4, 7, 8])  # of the champion, of the trained weights, of two mixtures
+    monkeypatch.setattr(cycle.Cycle, "_remembered", lambda *_: next(counts))
     stats = driver.engine(output, cycles=1).evolve()
-    assert stats["history"][0]["choice"].startswith("mixed")
-    assert next(shares, None) is None
+    assert stats["history"][0]["choice"] == "mixed 20%"
+    assert next(counts, None) is None
 
 
 def test_facts_of_one_relation_are_enough(tmp_path):

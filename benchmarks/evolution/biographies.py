@@ -1,6 +1,6 @@
 """Experiment A: invented people; who answers questions about those never asked about in training?
 
-    python benchmarks/evolution/biographies.py OUT [--people 500] [--megabytes 14] [--cycles 4]
+    python benchmarks/evolution/biographies.py OUT [--people 500] [--megabytes 14] [--cycles 3]
         [--seeds 3] [--arms P0 P1 P2 E] [--relations 4] [--model prototype] [--text PATH]
 
 Half of the people are never asked about in training. Every arm starts from the same base model and
@@ -43,7 +43,7 @@ from h2q.lessons import write_about
 from h2q.splits import ask, is_asked
 from h2q.wordings import TRAIN, fill, questions, statements
 
-MEASURED_SHARE = 0.12  # of E's bytes, charged for its forward passes, the teacher's among them
+MEASURED_SHARE = 0.16  # of E's bytes, charged for its forward passes, the teacher's among them
 
 
 def raw_texts(knowledge, size_bytes: float, config, seed: int, with_questions: bool) -> list[str]:
@@ -176,7 +176,7 @@ def arguments_of(line: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--text", type=Path, help="of the base; else the English sample text")
     parser.add_argument("--people", type=int, default=500)
     parser.add_argument("--megabytes", type=float, default=14)
-    parser.add_argument("--cycles", type=int, default=4)
+    parser.add_argument("--cycles", type=int, default=3)
     parser.add_argument("--exposures", type=int, default=65)
     parser.add_argument("--relations", type=int, default=4)
     parser.add_argument("--base_epochs", type=int, default=3)

@@ -45,7 +45,7 @@ from h2q.trainer import LocalModelTrainer
 
 CASES = ("clean", "scarce", "noisy")
 BASE_BYTES = 1_000_000
-MEASURED_SHARE = 0.07  # of E's bytes, charged for its forward passes
+MEASURED_SHARE = 0.08  # of E's bytes, charged for its forward passes
 
 
 def write_case(directory: Path, case: str, text: str, seed: int) -> None:
@@ -65,7 +65,9 @@ def train_longer(engine: SelfEvolutionEngine, directory: Path, base: Path, passe
     """B1: the base after so many passes more over its text."""
     dev = engine.splits.prose["dev"]
     corpus = replace(engine.corpus, heldout=dev)
-    recipe = Recipe(engine.training_config, engine.config.lr, seed, "cpu", DTYPE)
+    base_config = engine.training_config
+    decay = base_config.weight_decay
+    recipe = Recipe(base_config, engine.config.lr, seed, "cpu", DTYPE, weight_decay=decay)
     size = passes * len(corpus.train)
     config = replace(challenger_config(recipe, size, engine.context_length), epochs=passes)
     start = champion_of(base)
