@@ -61,9 +61,9 @@ def plan_cycle(
 ) -> Plan:
     """As many new facts as the budget exposes ``config.exposures`` times, at least one.
 
-    Facts learnt before are reviewed as often as new ones are told, as far as three fifths of the
-    documents allow, and have ``config.review_fraction`` of them at least. What a few last facts do
-    not need is review too.
+    Facts learnt before are reviewed three fifths as often as new ones are told, as far as three
+    fifths of the documents allow, and have ``config.review_fraction`` of them at least. What a few
+    last facts do not need is review too.
     """
     if not knowledge.fact_count:
         return Plan(0, 0, 0)

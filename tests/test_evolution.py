@@ -156,6 +156,7 @@ def test_the_rate_of_a_course_falls_once_and_what_it_left_is_taken_up(output, mo
     ends = [(recipe.lr, recipe.lr * recipe.min_lr_ratio) for recipe, _ in made]
     assert ends[:3] == [pytest.approx(pair) for pair in pairwise([lr, lr * 2 / 3, lr / 3, 0])]
     assert ends[3:] == [pytest.approx(pair) for pair in pairwise([lr / 2, lr / 4, 0])]  # halved
+    assert {recipe.weight_decay for recipe, _ in made} == {driver.TRAINING.weight_decay}
 
 
 def interrupt(*_):

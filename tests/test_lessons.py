@@ -61,7 +61,7 @@ def test_review_takes_its_share_and_never_everything(shipped):
     later = plan_cycle(shipped, 20, 10**6, CONFIG, 1)
     much = plan_cycle(shipped, 5000, 10**6, CONFIG, 1)
     assert first.review_documents == 0
-    assert later.review_documents == pytest.approx(20 * later.exposures, rel=0.1)
+    assert later.review_documents == pytest.approx(0.6 * 20 * later.exposures, rel=0.1)
     assert later.review_documents < much.review_documents
     assert first.new_facts > later.new_facts > much.new_facts > 0
     assert plan_cycle(shipped, shipped.fact_count, 10**6, CONFIG, 1).new_facts == 0
