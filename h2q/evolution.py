@@ -249,7 +249,8 @@ class SelfEvolutionEngine:
         config = self.config
         for entry in history:
             if entry["promoted"] and entry.get("facts"):
-                learnt = entry.get("match_after", 0.0) >= _MOST_LEARNT
+                # On dev, before a mixture with the champion took some of it back.
+                learnt = 1 - entry.get("trained_cost", 1.0) >= _MOST_LEARNT
                 fewer = max(_FEWEST_EXPOSURES, config.exposures // 2)
                 exposures = min(self.config.exposures, fewer if learnt else 2 * config.exposures)
                 lr = self.config.lr / 2 if learnt else self.config.lr

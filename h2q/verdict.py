@@ -89,6 +89,7 @@ class Comparison:
             "canary_chance": canary[2],
             "quality": asdict(written),
             "choice": made["choice"],
+            "trained_cost": made["dev_costs"]["last"][0],
             "trained_bytes": made["trained_bytes"],
             "splits": self.examiner.splits.digest,
         }

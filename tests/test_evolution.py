@@ -360,7 +360,7 @@ def test_facts_need_fewer_exposures_where_most_were_learnt(output):
     configs = []
     for cycle_number, match in enumerate([0.7, 0.8, 0.5, 1.0, 1.0, 1.0], start=1):
         engine.stats["history"].append(
-            {"cycle": cycle_number, "promoted": True, "facts": 9, "match_after": match}
+            {"cycle": cycle_number, "promoted": True, "facts": 9, "trained_cost": 1 - match}
         )
         configs.append(engine._adapted_config())
     assert [config.exposures for config in configs] == [100, 50, 100, 50, 25, 20]
