@@ -3,8 +3,8 @@
 A fresh optimizer warms up to a rate of its own and decays (arXiv 2403.08763). Of the person's own
 text that is replayed the champion's predictions are learnt beside its bytes (arXiv 1606.09282). The
 weights of the last quarter are also averaged, and where both harm what the champion can do, mixtures
-of that average with the champion (arXiv 2109.01903) are tried too. Dev chooses. Does not know what
-the lesson is about.
+of the last weights with the champion's (arXiv 2109.01903) are tried too. Dev chooses. Does not know
+what the lesson is about.
 """
 
 import copy
@@ -118,7 +118,7 @@ def train_challenger(
         if any(harm <= 1 for _, harm in costs.values()):
             break
         name = f"mixed {share:.0%}"
-        candidates[name] = {key: averaged[key].lerp(old[key], share) for key in averaged}
+        candidates[name] = {key: last[key].lerp(old[key], share) for key in last}
         costs[name] = _cost_of(candidates[name], challenger, cost)
     # The best of the safe ones; where none is, the one that harms least.
     choice = min(costs, key=lambda name: (max(1, costs[name][1]), costs[name][0]))

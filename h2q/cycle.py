@@ -295,10 +295,10 @@ class Cycle:
         remembered = self._remembered(self.champion, known)
 
         def cost(model: Transformer) -> tuple[float, float]:
-            """Harm is measured in halves of what the gate tolerates: its questions are others."""
+            """Harm as a share of what the gate tolerates; of prose half, which is to be proven."""
             prose = self.examiner.prose(model, "dev").bits_per_byte - plan["dev_bits_per_byte"]
             forgotten = remembered - self._remembered(model, known)
-            harms = prose / (PROSE_TOLERANCE / 2), forgotten / most_forgotten(len(known) / 2)
+            harms = prose / (PROSE_TOLERANCE / 2), forgotten / most_forgotten(len(known))
             return self._dev_cost(model, plan), max(harms)
 
         challenger, trained, made = train_challenger(

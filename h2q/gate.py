@@ -138,7 +138,7 @@ def judge(
     return Verdict(True, "gate.better")
 
 
-def most_forgotten(asked: float) -> float:
+def most_forgotten(asked: int) -> float:
     """How many of so many facts learnt before may be forgotten. Of fewer than 50 a single one is
     more than the tolerance, and shows nothing."""
     return max(1, MATCH_TOLERANCE * asked)
