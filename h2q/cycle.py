@@ -121,6 +121,10 @@ class Cycle:
         plan = plan_cycle(
             knowledge, len(known), self.cycle_bytes, config, derived_seed(self.seed, self.number)
         )
+        left = knowledge.fact_count - len(known)
+        if known and 0 < left < FEWEST_CLUSTERS:
+            self.console.say("evolve.too_few_left", facts=left)
+            plan = replace(plan, new_facts=0)
         pool = self._pool(plan.new_facts, generator)
         scores = self.examiner.facts(self.champion, pool, "dev")
         cost = scores.bits / np.maximum(1, scores.sizes)
@@ -143,7 +147,7 @@ class Cycle:
         self.console.say(
             "evolve.plan", facts=len(taken), exposures=plan.exposures, review=len(known)
         )
-        if len(taken) < FEWEST_CLUSTERS <= knowledge.fact_count - len(known):
+        if len(taken) < FEWEST_CLUSTERS <= left:
             self.console.warn("evolve.few", facts=len(taken), needed=FEWEST_CLUSTERS)
         return {
             **result,

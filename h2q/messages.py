@@ -592,6 +592,11 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "⚠️ A cycle has time for {facts} facts only; with fewer than {needed} no improvement can be "
         "proven. Give more --max_minutes or fewer --cycles.",
     ),
+    "evolve.too_few_left": (
+        "ℹ️ 只剩 {facts} 个事实没有学会：太少，学了也无法证明，不再教。",
+        "ℹ️ Only {facts} facts are left: too few to prove that they were learnt, so they are not "
+        "taught.",
+    ),
     "evolve.generated": (
         "🧪 生成 {documents:,} 条数据（{size:,} 字节：{kinds}），复习原文 {replay:,} 字节，"
         "防火墙剔除 {excluded} 条",
@@ -665,9 +670,8 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "The file of the new model, read again, does not have the losses it was saved with.",
     ),
     "evolve.stop_known": (
-        "🏁 知识库中的事实都已学过，没有别的可教，进化到此为止。",
-        "🏁 Every fact of the knowledge base was learnt and there is nothing else to teach: "
-        "evolution ends here.",
+        "🏁 知识库中能教的事实都已学过，进化到此为止。",
+        "🏁 All facts of the knowledge base that can be taught were learnt: evolution ends here.",
     ),
     "evolve.goes_on": (
         "   这一轮学到的没有丢：下一周期从它停下的地方接着训练。",
