@@ -594,8 +594,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     ),
     "evolve.too_few_left": (
         "ℹ️ 只剩 {facts} 个事实没有学会：太少，学了也无法证明，不再教。",
-        "ℹ️ Only {facts} facts are left: too few to prove that they were learnt, so they are not "
-        "taught.",
+        "ℹ️ Too few facts are left ({facts}) to prove that they were learnt: they are not taught.",
     ),
     "evolve.generated": (
         "🧪 生成 {documents:,} 条数据（{size:,} 字节：{kinds}），复习原文 {replay:,} 字节，"
