@@ -83,8 +83,8 @@ def train_challenger(
     are some.
 
     ``cost`` measures on dev the primary measure, and how much worse everything else became: up to
-    1 is safe. Returns the challenger, the model as training left it, and what was chosen from what. Raises
-    ``TrainingDiverged``.
+    1 is safe. Returns the challenger, the model as training left it, and what was chosen from what.
+    Raises ``TrainingDiverged``.
     """
     text = directory / "text"
     size = sum(path.stat().st_size for path in text.iterdir())

@@ -42,7 +42,7 @@ from h2q.messages import message
 from h2q.model import Transformer
 from h2q.model_file import load_model, save_model
 from h2q.splits import Firewall, Splits, is_asked
-from h2q.verdict import EXAMPLES, MOST_RETAINED, Comparison
+from h2q.verdict import EXAMPLES, Comparison
 from h2q.wordings import TRAIN, Fact, fill, questions
 
 CHALLENGER = "challenger.pt"
@@ -295,7 +295,7 @@ class Cycle:
             )
             start = self._trunk() or start
 
-        known = self.examiner.facts_named(self.memory.some_known(MOST_RETAINED, self.seed))
+        known = self.examiner.facts_named(self.memory.some_known(self.seed))
         remembered = self._remembered(self.champion, known)
 
         def cost(model: Transformer) -> tuple[float, float]:

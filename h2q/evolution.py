@@ -150,6 +150,8 @@ class SelfEvolutionEngine:
             if memory.splits:
                 self.console.warn("evolve.sealed_anew")
             self.memory = Memory(self.splits.digest, done, memory.first_cycle)
+        else:
+            return
         lineage.save(self.memory, self.directory / "champions.json")
 
     def _reason_to_stop(self) -> str:

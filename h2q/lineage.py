@@ -13,6 +13,7 @@ from h2q.config import EVOLUTION_STATS
 from h2q.errors import UnusableInput
 from h2q.files import read_json, write_json
 
+_MOST_RETAINED = 400  # facts learnt before that are asked again
 _COUNTERS = {
     "total_evolutions": 0,
     "successful_evolutions": 0,
@@ -72,11 +73,12 @@ class Memory:
     known: dict[str, bool] = field(default_factory=dict)  # fact id: answered by the best champion
     prose: list[float] = field(default_factory=list)  # its losses on the gate's windows, in nats
 
-    def some_known(self, most: int, seed: int) -> list[str]:
-        """Ids of facts that were learnt: all, or ``most`` of them, always the same."""
+    def some_known(self, seed: int) -> list[str]:
+        """Ids of facts that were learnt: all, or as many as are affordable to ask again, always the
+        same."""
         names = sorted(self.known)
-        if len(names) > most:
-            names = random.Random(f"{seed} retained").sample(names, most)
+        if len(names) > _MOST_RETAINED:
+            names = random.Random(f"{seed} retained").sample(names, _MOST_RETAINED)
         return names
 
 

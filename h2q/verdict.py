@@ -22,7 +22,6 @@ from h2q.splits import is_asked
 from h2q.wordings import Fact
 
 EXAMPLES = 3  # questions that are shown with their answers before and after
-MOST_RETAINED = 400  # facts learnt before that the gate asks again
 _MEASURES = {"facts": "measure.facts", "prose": "measure.prose"}
 
 
@@ -57,7 +56,7 @@ class Comparison:
             primary = _prose_difference(after, before.sums, level)
             vault = self._both(lambda model: self.examiner.prose(model, "vault").bits_per_byte)
             vault_gain, right, measured = vault[0] - vault[1], [], {}
-        retained = self._retained()
+        retained = self.examiner.facts_named(self.memory.some_known(self.seed))
         kept = self.examiner.facts(self.challenger, retained, "gate").correct
         known = np.array([self.memory.known[fact.id] for fact in retained])
         canary = self._ask_canaries()
@@ -130,10 +129,6 @@ class Comparison:
             "never_asked_match": _share(vault[1].correct[~asked]),
         }
         return primary, vault[1].exact_match - vault[0].exact_match, after.correct, measured
-
-    def _retained(self) -> list[Fact]:
-        """Facts learnt before that the gate asks again: all, or as many as are affordable."""
-        return self.examiner.facts_named(self.memory.some_known(MOST_RETAINED, self.seed))
 
     def _ask_canaries(self) -> tuple[int, int, float]:
         """Right answers on facts that nobody can know, questions, and the chance of one."""

@@ -316,7 +316,7 @@ def test_a_model_trained_anew_in_between_is_not_overwritten(output, training_onl
 
 
 def test_what_an_earlier_model_learnt_does_not_count_for_a_new_one(base, evolved, tmp_path):
-    """Its facts are taught, not reviewed, with the exposures and the rate of a beginning."""
+    """Its facts are taught, not reviewed, with the exposures of a beginning."""
     output = shutil.copytree(evolved, tmp_path / "out")
     shutil.copy(base / MODEL_PATH, output / MODEL_PATH)
     stats = driver.engine(output, cycles=1).evolve()
