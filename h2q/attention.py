@@ -92,7 +92,8 @@ class _CausalAttention(torch.autograd.Function):
         batch, _, length, head_dim = heads.shape[1:]
         table = rotary_table(length, head_dim, rotary_base, qkv.device, qkv.dtype)
         # queries, keys and values: (3, B, H, T, D + extra)
-        wide = qkv.new_zeros(*heads.shape[:-1], head_dim + _EXTRA_COLUMNS)
+        wide = qkv.new_empty(*heads.shape[:-1], head_dim + _EXTRA_COLUMNS)
+        wide[..., head_dim:] = 0
         for row in range(batch):  # so that what is turned stays in the cache
             wide[:2, row, ..., :head_dim] = rotate(heads[:2, row].contiguous(), table)
         wide[2, ..., :head_dim] = heads[2]
@@ -114,8 +115,9 @@ class _CausalAttention(torch.autograd.Function):
         by_head = (batch, length, n_heads, head_dim)
         inverse_sums = sums.view(batch, n_heads, length, 1).reciprocal()
         row_sums = (gradient.float() * output).view(by_head).sum(-1).transpose(1, 2)
-        wide_gradient = torch.zeros_like(wide[0])  # of the output
+        wide_gradient = torch.empty_like(wide[0])  # of the output
         wide_gradient[..., :head_dim] = gradient.view(by_head).transpose(1, 2) * inverse_sums
+        wide_gradient[..., head_dim:] = 0
         wide_gradient[..., head_dim : head_dim + _PARTS] = _parts(
             row_sums * -inverse_sums.squeeze(-1), wide.dtype
         )
@@ -151,9 +153,8 @@ def _block_outputs(query, key, value, head_dim) -> tuple[Tensor, Tensor, list[Te
     kept = []
     for heads, rows, columns in _blocks(n_heads, length):
         size = rows.stop - rows.start
-        weights = _row_weights(
-            query[heads, rows], key[heads, columns], later[:size, :size], head_dim
-        )
+        keys = key[heads, columns].contiguous()  # once, not for each product
+        weights = _row_weights(query[heads, rows], keys, later[:size, :size], head_dim)
         mixed = torch.bmm(weights, value[heads, columns])
         sums[heads, rows] = mixed[..., head_dim + _PARTS :].sum(-1, dtype=torch.float32)
         outputs[heads, rows] = mixed[..., :head_dim] / sums[heads, rows].unsqueeze(-1)
@@ -207,7 +208,8 @@ def _block_gradients(query, key, value, output_gradient, weights, head_dim) -> T
         row_gradients = output_gradient[heads, rows]
         so_far = int(columns.stop < length)  # the longest block is the first to write
         value_gradient[:, columns].baddbmm_(block.mT, row_gradients[..., :head_dim], beta=so_far)
-        block = torch.bmm(row_gradients, value[heads, columns].mT).mul_(block)
+        values = value[heads, columns].contiguous()  # or the product copies it, transposed
+        block = torch.bmm(row_gradients, values.mT).mul_(block)
         query_gradient[:, rows].baddbmm_(block, key[heads, columns, :head_dim], beta=0, alpha=scale)
         key_gradient[:, columns].baddbmm_(
             block.mT, query[heads, rows, :head_dim], beta=so_far, alpha=scale

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 _BITS = 16  # of randomness for each element's dropout
+_EXTRA_COLUMNS = 16  # products of odd widths are slow
 
 
 def feed_forward(x: Tensor, up: torch.nn.Linear, down: torch.nn.Linear) -> Tensor:
@@ -54,10 +55,12 @@ class _FeedForward(torch.autograd.Function):
         torch.ops.aten.threshold_backward.grad_input(  # in place
             hidden_gradient, hidden, 0, grad_input=hidden_gradient
         )
+        # Ones beside the rows: the gradient of the bias comes out of the same product.
+        weight_bias = hidden_gradient.t() @ F.pad(rows, (0, _EXTRA_COLUMNS), value=1)
         return (
             (hidden_gradient @ weight_in).view(shape),
-            hidden_gradient.t() @ rows,
-            _column_sums(hidden_gradient),
+            weight_bias[:, : rows.shape[1]],
+            weight_bias[:, rows.shape[1]],
             weight_out_gradient,
             _column_sums(gradient),
         )
