@@ -145,14 +145,23 @@ class _Layer:
 
 @dataclass(frozen=True)
 class _Run:
-    """Adjacent slots whose new rows, ``count`` each, are attended to in one call."""
+    """Adjacent slots whose new rows, as many each, are attended to in one call: views of all that
+    the layers read and write."""
 
-    slots: slice
     rows: slice
-    count: int
-    keys: int
-    mask: Tensor  # (slots, 1, count padded, keys)
-    queries: Tensor  # (slots, H, count padded, D), to be filled by each layer
+    heads: Tensor  # (slots · H, rows padded, D): queries, and then what they find
+    used: Tensor  # (slots, rows, H, D) of ``heads``
+    mask: Tensor  # (slots · H, rows padded, keys)
+    keys: Sequence[Tensor]  # of each layer, (slots · H, D, keys)
+    values: Sequence[Tensor]  # of each layer, (slots · H, keys, D)
+    mixed: Tensor  # (slots, rows, H, D), where each layer leaves what it found
+
+    def attend(self, layer: int, queries: Tensor) -> None:
+        """Mixes the values that ``queries`` (slots · rows, H, D) see into ``mixed``."""
+        self.used.copy_(queries.view(self.used.shape))
+        weights = torch.bmm(self.heads, self.keys[layer]).add_(self.mask).softmax(-1)
+        torch.bmm(weights, self.values[layer], out=self.heads)
+        self.mixed.copy_(self.used)
 
 
 class Decoder:
@@ -187,8 +196,8 @@ class Decoder:
         # Queries are scaled as they turn: (capacity, 2, 1, D/2) for queries and keys.
         self._angles = torch.cat((angles * config.head_dim**-0.5, angles), dim=1)
         self._mask = _causal_table(self._rounded)
-        shape = (2, n_slots, config.n_heads, self._rounded, config.head_dim)  # keys and values
-        self._cache = [torch.zeros(shape) for _ in range(config.n_layers)]
+        shape = (n_slots, config.n_heads, self._rounded, config.head_dim)
+        self._cache = torch.zeros(config.n_layers, 2, *shape)  # keys and values
         self.lengths = [0] * n_slots
         self.drafts = DraftTable(NO_DRAFTS if model.drafts is None else model.drafts.numpy())
 
@@ -225,16 +234,19 @@ class Decoder:
         padding = _whole(count) - count
         tokens = list(b"".join(data for _, data in new)) + [0] * padding
         angles = self._angles[positions + [0] * padding]  # (R, 2, 1, D/2)
-        if len(new) == 1:  # a plain copy
-            places = slots[0], slice(None), slice(positions[0], positions[0] + count)
-        else:
-            places = torch.tensor(slots), slice(None), torch.tensor(positions)
-        runs = self._runs(new)
         x = self._embedding[tokens]  # (R, C)
         mixed = torch.zeros_like(x)
-        for layer, cache in zip(self._layers, self._cache):
+        store = self._store(slots, positions)
+        runs = self._runs(new, mixed)
+        heads = -1, 3, self.config.n_heads
+        for number, layer in enumerate(self._layers):
             qkv = layer.query_key_value(layer.attention_norm(x))
-            self._attend(qkv, angles, places, cache, runs, mixed)
+            pairs = torch.view_as_complex(qkv.view(*heads, self.config.head_dim // 2, 2))
+            pairs[:, :2].mul_(angles)
+            qkv = qkv.view(*heads, self.config.head_dim)
+            store(number, qkv[:count, 1:])
+            for run in runs:
+                run.attend(number, qkv[run.rows, 0])
             x += layer.attention_output(mixed)
             hidden = layer.feedforward_input(layer.feedforward_norm(x))
             x += layer.feedforward_output(hidden)
@@ -243,29 +255,22 @@ class Decoder:
             self.lengths[slot] += len(data)
         return np.split(logits[:count], np.cumsum(sizes)[:-1])
 
-    def _attend(self, qkv, angles, places, cache, runs, mixed) -> None:
-        """Stores the keys and values of new rows (R, 3C) in their ``places`` of the ``cache`` and
-        mixes the values they see into ``mixed`` (R, C)."""
-        heads, length, head_dim = cache.shape[2:]
-        qkv = qkv.view(-1, 3, heads, head_dim)
-        torch.view_as_complex(qkv.view(-1, 3, heads, head_dim // 2, 2))[:, :2].mul_(angles)
-        new = qkv[: runs[-1].rows.stop, 1:]
-        keys, values = cache
-        if isinstance(places[0], int):
-            keys[places], values[places] = new.permute(1, 2, 0, 3)
-        else:
-            keys[places], values[places] = new.unbind(1)
-        for run in runs:
-            shape = (-1, run.count, heads, head_dim)
-            run.queries[:, :, : run.count] = qkv[run.rows, 0].view(shape).transpose(1, 2)
-            seen = cache[:, run.slots].view(2, -1, length, head_dim)[:, :, : run.keys]
-            weights = torch.bmm(run.queries.flatten(0, 1), seen[0].mT)
-            weights.view(*run.queries.shape[:3], -1).add_(run.mask)
-            found = torch.bmm(weights.softmax(-1), seen[1]).view(run.queries.shape)
-            mixed[run.rows].view(shape).copy_(found[:, :, : run.count].transpose(1, 2))
+    def _store(self, slots: list[int], positions: list[int]) -> Callable[[int, Tensor], None]:
+        """A function that puts a layer's keys and values (N, 2, H, D) in their places."""
+        if slots[0] == slots[-1]:  # of one stream: a plain copy
+            rows = slice(positions[0], positions[-1] + 1)
+            places = self._cache[:, :, slots[0], :, rows].permute(0, 3, 1, 2, 4).unbind()
+            return lambda layer, new: places[layer].copy_(new)
+        index = slice(None), torch.tensor(slots), slice(None), torch.tensor(positions)
 
-    def _runs(self, new: Sequence[tuple[int, bytes]]) -> list[_Run]:
-        """Cuts what is read at the ends of blocks, and groups neighbours that are alike."""
+        def scatter(layer: int, new: Tensor) -> None:
+            self._cache[layer][index] = new
+
+        return scatter
+
+    def _runs(self, new: Sequence[tuple[int, bytes]], mixed: Tensor) -> list[_Run]:
+        """Cuts what is read at the ends of blocks, and groups neighbours that are alike; ``mixed``
+        (R, C) is where they leave what they find."""
         parts, row = [], 0  # slot, first position, count, first row
         for slot, data in new:
             position, end = self.lengths[slot], self.lengths[slot] + len(data)
@@ -279,17 +284,29 @@ class Decoder:
             slot, position, count, _ = parts[number]
             return slot - number, count, position // BLOCK
 
+        n_heads, head_dim = self.config.n_heads, self.config.head_dim
         runs = []
         for (_, count, block), group in groupby(range(len(parts)), alike):
             members = [parts[number] for number in group]
-            padded = _whole_queries(count, self.config.head_dim)
-            keys = (block + 1) * BLOCK
+            slot, row, n_slots = members[0][0], members[0][3], len(members)
+            rows = slice(row, row + n_slots * count)
+            padded = _whole_queries(count, head_dim)
+            heads = torch.zeros(n_slots, n_heads, padded, head_dim)
             first = torch.tensor([position for _, position, _, _ in members])
-            mask = self._mask[first[:, None, None] + torch.arange(padded), :keys]
-            slot, row = members[0][0], members[0][3]
-            slots, rows = slice(slot, slot + len(members)), slice(row, row + len(members) * count)
-            shape = (len(members), self.config.n_heads, padded, self.config.head_dim)
-            runs.append(_Run(slots, rows, count, keys, mask, torch.zeros(shape)))
+            end = (block + 1) * BLOCK
+            mask = self._mask[first[:, None, None] + torch.arange(padded), :end]
+            seen = self._cache[:, :, slot : slot + n_slots, :, :end].flatten(2, 3)
+            runs.append(
+                _Run(
+                    rows,
+                    heads.flatten(0, 1),
+                    heads[:, :, :count].transpose(1, 2),
+                    mask.expand(-1, n_heads, -1, -1).flatten(0, 1),
+                    seen[:, 0].mT.unbind(),
+                    seen[:, 1].unbind(),
+                    mixed[rows].view(n_slots, count, n_heads, head_dim),
+                )
+            )
         return runs
 
     def keep(self, slot: int, length: int) -> None:
