@@ -8,8 +8,9 @@ trains on the same number of bytes, with the same recipe and share of replay: P0
 in one wording a fact; P1 on those and questions; P2 on everybody restated in all wordings, with
 questions, in one run without a gate; E is the engine. What E measures is charged to it: it trains
 on ``MEASURED_SHARE`` fewer bytes, and what it really measured is metered. Exact match of greedy
-answers is in wordings that no arm trains on. Each arm's result is written to OUT when it is done
-and not made again: a run that was broken off goes on with the same command (E within its cycle).
+answers is in wordings that no arm trains on; prose is bits per byte of held-out text, of the base
+and of the arm. Each arm's result is written to OUT when it is done and not made again: a run that
+was broken off goes on with the same command (E within its cycle).
 """
 
 import argparse
@@ -36,6 +37,7 @@ from people import open_people, write_people
 from h2q.capability import score
 from h2q.config import EvolutionConfig
 from h2q.console import Console
+from h2q.evaluation import evaluate
 from h2q.evolution import SelfEvolutionEngine
 from h2q.files import read_json, write_json
 from h2q.knowledge import create_sample_text
@@ -139,7 +141,13 @@ def run_arm(arm: str, directory: Path, base: Path, knowledge, setup: dict, seed:
             seed,
         )
     measured = measure(model, knowledge, engine.splits, config, seed)
-    return {"arm": arm, "seed": seed, **measured, **result, "seconds": time.monotonic() - began}
+    gate = engine.splits.prose["gate"]
+    prose = [
+        evaluate(made, gate, limit_bytes=len(gate) + 1).bits_per_byte
+        for made in (champion_of(base), model)
+    ]
+    seconds = time.monotonic() - began
+    return {"arm": arm, "seed": seed, **measured, "prose": prose, **result, "seconds": seconds}
 
 
 def prepare(out: Path, arguments: argparse.Namespace, seed: int):
@@ -207,8 +215,10 @@ def run(arguments: argparse.Namespace) -> list[dict]:
 if __name__ == "__main__":
     parsed = arguments_of()
     print(
-        "| seed | arm | never asked | asked | all | canaries | bytes |\n|---|---|---|---|---|---|---|"
+        "| seed | arm | never asked | asked | all | canaries | bytes | prose |\n"
+        "|---|---|---|---|---|---|---|---|"
     )
     for row in run(parsed):
         shares = " | ".join(f"{row[n]:.1%}" for n in ("never_asked", "asked", "all", "canaries"))
-        print(f"| {row['seed']} | {row['arm']} | {shares} | {row['trained_bytes']:,} |")
+        prose = " to ".join(f"{bits:.3f}" for bits in row["prose"])
+        print(f"| {row['seed']} | {row['arm']} | {shares} | {row['trained_bytes']:,} | {prose} |")
