@@ -117,10 +117,10 @@ class _CausalAttention(torch.autograd.Function):
         row_sums = (gradient.float() * output).view(by_head).sum(-1).transpose(1, 2)
         wide_gradient = torch.empty_like(wide[0])  # of the output
         wide_gradient[..., :head_dim] = gradient.view(by_head).transpose(1, 2) * inverse_sums
-        wide_gradient[..., head_dim:] = 0
         wide_gradient[..., head_dim : head_dim + _PARTS] = _parts(
             row_sums * -inverse_sums.squeeze(-1), wide.dtype
         )
+        wide_gradient[..., head_dim + _PARTS :] = 0
         gradients = _block_gradients(
             *wide.flatten(1, 2), wide_gradient.flatten(0, 1), weights, head_dim
         )

@@ -56,11 +56,12 @@ class _FeedForward(torch.autograd.Function):
             hidden_gradient, hidden, 0, grad_input=hidden_gradient
         )
         # Ones beside the rows: the gradient of the bias comes out of the same product.
+        width = rows.shape[1]
         weight_bias = hidden_gradient.t() @ F.pad(rows, (0, _EXTRA_COLUMNS), value=1)
         return (
             (hidden_gradient @ weight_in).view(shape),
-            weight_bias[:, : rows.shape[1]],
-            weight_bias[:, rows.shape[1]],
+            weight_bias[:, :width],
+            weight_bias[:, width],
             weight_out_gradient,
             _column_sums(gradient),
         )

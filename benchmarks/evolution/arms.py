@@ -119,7 +119,7 @@ def put_away(path: Path, out: Path, context_length: int) -> tuple[str, ByteStrea
 
 
 def measure_prose(model: Transformer, report: ByteStream) -> dict:
-    """Losses on the whole report, with sums (nats) and counts (bytes) by window."""
+    """Losses on all of ``report``, with sums (nats) and counts (bytes) by window."""
     measured = evaluate(model, report, limit_bytes=len(report) + 1)
     return {
         "bits_per_byte": measured.bits_per_byte,

@@ -26,6 +26,7 @@ from arms import (
     base_model,
     champion_of,
     copy_base,
+    measure_prose,
     metered,
     note,
     one_thread,
@@ -37,7 +38,6 @@ from people import open_people, write_people
 from h2q.capability import score
 from h2q.config import EvolutionConfig
 from h2q.console import Console
-from h2q.evaluation import evaluate
 from h2q.evolution import SelfEvolutionEngine
 from h2q.files import read_json, write_json
 from h2q.knowledge import create_sample_text
@@ -141,9 +141,8 @@ def run_arm(arm: str, directory: Path, base: Path, knowledge, setup: dict, seed:
             seed,
         )
     measured = measure(model, knowledge, engine.splits, config, seed)
-    gate = engine.splits.prose["gate"]
     prose = [
-        evaluate(made, gate, limit_bytes=len(gate) + 1).bits_per_byte
+        measure_prose(made, engine.splits.prose["gate"])["bits_per_byte"]
         for made in (champion_of(base), model)
     ]
     seconds = time.monotonic() - began
