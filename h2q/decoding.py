@@ -17,6 +17,7 @@ A test compares every bit for all of these. Where FBGEMM is missing, rows are pa
 """
 
 import functools
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -45,7 +46,7 @@ def packed_product(weight: Tensor, bias: Tensor, relu: bool = False) -> Product:
         packed = torch.ops.quantized.linear_prepack_fp16(weight, bias)
         kernels = torch.ops.quantized
         kernel = kernels.linear_relu_dynamic_fp16 if relu else kernels.linear_dynamic_fp16
-        kernel = kernel.default  # to choose it at every call takes a twentieth of a pass
+        kernel = kernel.default.op  # choosing and checking at every call takes a tenth of a pass
         return lambda rows: kernel(rows, packed)
     weight = weight.half().float()
     if relu:
@@ -144,24 +145,22 @@ class _Layer:
 
 
 @dataclass(frozen=True)
-class _Run:
-    """Adjacent slots whose new rows, as many each, are attended to in one call: views of all that
-    the layers read and write."""
+class _Window:
+    """What adjacent slots that read as many rows each see, up to the end of a block: views, which
+    take longer to make than a layer takes to use them."""
 
-    rows: slice
     heads: Tensor  # (slots · H, rows padded, D): queries, and then what they find
     used: Tensor  # (slots, rows, H, D) of ``heads``
-    mask: Tensor  # (slots · H, rows padded, keys)
     keys: Sequence[Tensor]  # of each layer, (slots · H, D, keys)
     values: Sequence[Tensor]  # of each layer, (slots · H, keys, D)
-    mixed: Tensor  # (slots, rows, H, D), where each layer leaves what it found
 
-    def attend(self, layer: int, queries: Tensor) -> None:
-        """Mixes the values that ``queries`` (slots · rows, H, D) see into ``mixed``."""
+    def attend(self, layer: int, queries: Tensor, mask: Tensor) -> Tensor:
+        """The values that ``queries`` (slots · rows, H, D) see under ``mask`` (slots · H or 1,
+        rows padded, keys), mixed: (slots, rows, H, D), until the next call."""
         self.used.copy_(queries.view(self.used.shape))
-        weights = torch.bmm(self.heads, self.keys[layer]).add_(self.mask).softmax(-1)
+        weights = torch.bmm(self.heads, self.keys[layer]).add_(mask).softmax(-1)
         torch.bmm(weights, self.values[layer], out=self.heads)
-        self.mixed.copy_(self.used)
+        return self.used
 
 
 class Decoder:
@@ -198,6 +197,8 @@ class Decoder:
         self._mask = _causal_table(self._rounded)
         shape = (n_slots, config.n_heads, self._rounded, config.head_dim)
         self._cache = torch.zeros(config.n_layers, 2, *shape)  # keys and values
+        self._heads = torch.zeros(n_slots * config.embed_dim * BLOCK)
+        self._window = functools.lru_cache(maxsize=256)(self._new_window)
         self.lengths = [0] * n_slots
         self.drafts = DraftTable(NO_DRAFTS if model.drafts is None else model.drafts.numpy())
 
@@ -224,19 +225,18 @@ class Decoder:
         return logits
 
     def _read(self, new: Sequence[tuple[int, bytes]]) -> list[np.ndarray]:
-        sizes = [len(data) for _, data in new]
         slots, positions = [], []
-        for (slot, _), size in zip(new, sizes):
+        for slot, data in new:
             start = self.lengths[slot]
-            positions += range(start, start + size)
-            slots += [slot] * size
+            positions += range(start, start + len(data))
+            slots += [slot] * len(data)
         count = len(slots)
-        padding = _whole(count) - count
-        tokens = list(b"".join(data for _, data in new)) + [0] * padding
-        angles = self._angles[positions + [0] * padding]  # (R, 2, 1, D/2)
-        x = self._embedding[tokens]  # (R, C)
+        padding = [0] * (_whole(count) - count)
+        tokens = torch.tensor([*b"".join(data for _, data in new), *padding])
+        at = torch.tensor(positions + padding)
+        x, angles = self._embedding[tokens], self._angles[at]  # (R, C), (R, 2, 1, D/2)
+        store = self._store(slots, at[:count])
         mixed = torch.zeros_like(x)
-        store = self._store(slots, positions)
         runs = self._runs(new, mixed)
         heads = -1, 3, self.config.n_heads
         for number, layer in enumerate(self._layers):
@@ -245,32 +245,36 @@ class Decoder:
             pairs[:, :2].mul_(angles)
             qkv = qkv.view(*heads, self.config.head_dim)
             store(number, qkv[:count, 1:])
-            for run in runs:
-                run.attend(number, qkv[run.rows, 0])
+            for window, rows, mask, place in runs:
+                place.copy_(window.attend(number, qkv[rows, 0], mask))
             x += layer.attention_output(mixed)
             hidden = layer.feedforward_input(layer.feedforward_norm(x))
             x += layer.feedforward_output(hidden)
         logits = self._output(self._final_norm(x)).numpy()
+        found, row = [], 0
         for slot, data in new:
             self.lengths[slot] += len(data)
-        return np.split(logits[:count], np.cumsum(sizes)[:-1])
+            found.append(logits[row : row + len(data)])
+            row += len(data)
+        return found
 
-    def _store(self, slots: list[int], positions: list[int]) -> Callable[[int, Tensor], None]:
+    def _store(self, slots: list[int], positions: Tensor) -> Callable[[int, Tensor], None]:
         """A function that puts a layer's keys and values (N, 2, H, D) in their places."""
         if slots[0] == slots[-1]:  # of one stream: a plain copy
-            rows = slice(positions[0], positions[-1] + 1)
+            start = self.lengths[slots[0]]
+            rows = slice(start, start + len(slots))
             places = self._cache[:, :, slots[0], :, rows].permute(0, 3, 1, 2, 4).unbind()
             return lambda layer, new: places[layer].copy_(new)
-        index = slice(None), torch.tensor(slots), slice(None), torch.tensor(positions)
+        index = slice(None), torch.tensor(slots), slice(None), positions
 
         def scatter(layer: int, new: Tensor) -> None:
             self._cache[layer][index] = new
 
         return scatter
 
-    def _runs(self, new: Sequence[tuple[int, bytes]], mixed: Tensor) -> list[_Run]:
-        """Cuts what is read at the ends of blocks, and groups neighbours that are alike; ``mixed``
-        (R, C) is where they leave what they find."""
+    def _runs(self, new: Sequence[tuple[int, bytes]], mixed: Tensor) -> list[tuple]:
+        """Cuts what is read at the ends of blocks, and groups neighbours that are alike: their
+        window, their rows, the mask, and their place in ``mixed`` (R, C)."""
         parts, row = [], 0  # slot, first position, count, first row
         for slot, data in new:
             position, end = self.lengths[slot], self.lengths[slot] + len(data)
@@ -284,30 +288,32 @@ class Decoder:
             slot, position, count, _ = parts[number]
             return slot - number, count, position // BLOCK
 
-        n_heads, head_dim = self.config.n_heads, self.config.head_dim
         runs = []
         for (_, count, block), group in groupby(range(len(parts)), alike):
             members = [parts[number] for number in group]
             slot, row, n_slots = members[0][0], members[0][3], len(members)
             rows = slice(row, row + n_slots * count)
-            padded = _whole_queries(count, head_dim)
-            heads = torch.zeros(n_slots, n_heads, padded, head_dim)
-            first = torch.tensor([position for _, position, _, _ in members])
-            end = (block + 1) * BLOCK
-            mask = self._mask[first[:, None, None] + torch.arange(padded), :end]
-            seen = self._cache[:, :, slot : slot + n_slots, :, :end].flatten(2, 3)
-            runs.append(
-                _Run(
-                    rows,
-                    heads.flatten(0, 1),
-                    heads[:, :, :count].transpose(1, 2),
-                    mask.expand(-1, n_heads, -1, -1).flatten(0, 1),
-                    seen[:, 0].mT.unbind(),
-                    seen[:, 1].unbind(),
-                    mixed[rows].view(n_slots, count, n_heads, head_dim),
-                )
-            )
+            window = self._window(slot, n_slots, count, block)
+            padded, end = window.heads.shape[1], (block + 1) * BLOCK
+            mask = torch.stack([self._mask[at : at + padded, :end] for _, at, _, _ in members])
+            if n_slots > 1:
+                mask = mask.repeat_interleave(self.config.n_heads, 0)
+            runs.append((window, rows, mask, mixed[rows].view(window.used.shape)))
         return runs
+
+    def _new_window(self, slot: int, n_slots: int, count: int, block: int) -> _Window:
+        """Of ``n_slots`` from ``slot`` on, which read ``count`` rows each of ``block``."""
+        padded = _whole_queries(count, self.config.head_dim)
+        shape = n_slots, self.config.n_heads, padded, self.config.head_dim
+        heads = self._heads[: math.prod(shape)].view(shape)
+        end = (block + 1) * BLOCK
+        cache = self._cache[:, :, slot : slot + n_slots, :, :end].flatten(2, 3)
+        return _Window(
+            heads.flatten(0, 1),
+            heads[:, :, :count].transpose(1, 2),
+            cache[:, 0].mT.unbind(),
+            cache[:, 1].unbind(),
+        )
 
     def keep(self, slot: int, length: int) -> None:
         """Forgets all but the first ``length`` bytes of a slot."""

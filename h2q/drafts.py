@@ -5,7 +5,7 @@ beforehand. A draft is drawn with the same numbers from rough probabilities: as 
 so do the bytes (arXiv 2408.07978), more often than with the likeliest byte as the guess.
 
 The probabilities come from a table of the training text, small enough to lie in the model file: for
-the commonest passages of up to four bytes, what followed and how often. And from the text itself:
+the commonest passages of up to five bytes, what followed and how often. And from the text itself:
 what followed the last time that the same ``_PASSAGE`` bytes stood there (prompt look-up,
 arXiv 2304.04487). Knows neither tensors nor models.
 """
@@ -14,18 +14,21 @@ from collections.abc import Callable
 
 import numpy as np
 
-TABLE_ROWS = 65_536  # at most
-TABLE_COLUMNS = 6  # four bytes of passage, a shorter one behind zeros; the next; how often
+TABLE_ROWS = 2**18  # at most
+TABLE_COLUMNS = 7  # five bytes of passage, a shorter one behind zeros; the next; how often
 NO_DRAFTS = np.zeros((0, TABLE_COLUMNS), np.uint8)  # the table of no text
-_ORDERS = (1, 2, 3, 4)
+_ORDERS = range(1, TABLE_COLUMNS - 1)
 _LEAST_TIMES = 2  # a passage that came once teaches little
 _MOST_TIMES = 255  # a byte of the table; passages that came oftener are scaled down to it
 _SAMPLED_BYTES = 2**22  # of a larger text
 _SAMPLE_PIECES = 64
+_CAUTION = 5.0  # what never followed a passage counts so much more: what is written is no copy
 _PASSAGE = 6
-_REPEATED_WEIGHT = 2.0  # of what stands earlier in the text, added; the likeliest byte has 1
+_NOT_REPEATED = 0.5  # probability that another byte follows than where it stood earlier
+_CHEAP = 5  # bytes of a draft, which are read with the last one at the price of that one
+_SURE = 0.3  # that all bytes so far are right: then more of them
 _REMEMBERED = 2**14  # passages of the text
-_CACHED = 2**12  # passages of the table, 1 KB each
+_CACHED = 2**13  # passages, 2 KB each
 
 
 def sample_text(length: int, read: Callable[[int, int], bytes]) -> bytes:
@@ -39,7 +42,7 @@ def sample_text(length: int, read: Callable[[int, int], bytes]) -> bytes:
 
 
 def draft_table(text: bytes) -> np.ndarray:
-    """The table of ``text``, uint8 of shape (N, 6), the commonest passages of each length."""
+    """The table of ``text``, uint8 of shape (N, 7), the commonest passages of each length."""
     data = np.frombuffer(text, dtype=np.uint8).astype(np.int64)
     tables, room = [NO_DRAFTS], TABLE_ROWS
     for index, order in enumerate(_ORDERS):
@@ -63,9 +66,9 @@ def _order_table(data: np.ndarray, order: int, most: int) -> np.ndarray:
     scale = np.minimum(1.0, _MOST_TIMES / highest)
     table = np.zeros((len(common), TABLE_COLUMNS), np.uint8)
     for index in range(order):
-        table[:, 3 - index] = pairs[common] >> 8 * (index + 1) & 0xFF
-    table[:, 4] = pairs[common] & 0xFF
-    table[:, 5] = np.minimum(np.ceil(times * scale), _MOST_TIMES)[common]
+        table[:, -3 - index] = pairs[common] >> 8 * (index + 1) & 0xFF
+    table[:, -2] = pairs[common] & 0xFF
+    table[:, -1] = np.minimum(np.ceil(times * scale), _MOST_TIMES)[common]
     return table
 
 
@@ -73,46 +76,42 @@ class DraftTable:
     """A ``draft_table`` to be asked for probabilities, shared by all texts."""
 
     def __init__(self, rows: np.ndarray):
-        passages = np.ascontiguousarray(rows[:, :4]).view(">u4").ravel()
+        passages = np.zeros(len(rows), np.int64)
+        for column in rows[:, :-2].T:
+            passages = passages << 8 | column
         order = np.argsort(passages, kind="stable")
-        self._passages = passages[order].astype(np.int64)
-        self._bytes = rows[order, 4]
-        self._times = rows[order, 5].astype(np.float64)
-        self._cache: dict[tuple[bytes, float], np.ndarray] = {}
+        self._bytes = rows[order, -2]
+        times = rows[order, -1].astype(np.float64)
+        self._passages, kinds = np.unique(passages, return_counts=True)
+        self._ends = np.concatenate([[0], kinds.cumsum()])
+        new = _CAUTION * kinds
+        total = new + np.diff(np.concatenate([[0.0], times.cumsum()])[self._ends])
+        self._new = new / total  # probability that none of the known ones follows
+        self._known = times / total.repeat(kinds)
+        self._mixtures: dict[bytes, np.ndarray] = {}
 
     def __len__(self) -> int:
         return len(self._passages)
 
-    def weights(self, tail: bytes, temperature: float) -> np.ndarray:
-        """How likely each byte is after ``tail``, of which four bytes count: (256,), the likeliest
-        1, none 0 but at temperature 0."""
-        key = tail[-_ORDERS[-1] :], temperature
-        if (found := self._cache.get(key)) is None:
-            if len(self._cache) == _CACHED:
-                self._cache.clear()
-            found = self._cache[key] = sharpened(self._probabilities(key[0]), temperature)
+    def probabilities(self, tail: bytes) -> np.ndarray:
+        """Of each byte after ``tail``, of which five bytes count: (256,), none 0.
+
+        Longer passages weigh the more, the oftener they came and the fewer bytes followed them
+        (Witten and Bell's method C, IEEE Trans. Inf. Theory 37, 1991, with ``_CAUTION``).
+        """
+        tail = tail[-_ORDERS[-1] :]
+        if (found := self._mixtures.get(tail)) is None:
+            found = self.probabilities(tail[1:]) if tail else np.full(256, 1 / 256)
+            passage = int.from_bytes(tail, "big")
+            index = int(self._passages.searchsorted(passage))
+            if tail and index < len(self) and self._passages[index] == passage:
+                rows = slice(*self._ends[index : index + 2])
+                found = found * self._new[index]
+                found[self._bytes[rows]] += self._known[rows]
+            if len(self._mixtures) == _CACHED:
+                self._mixtures.clear()
+            self._mixtures[tail] = found
         return found
-
-    def _probabilities(self, tail: bytes) -> np.ndarray:
-        """Longer passages weigh the more, the oftener they came and the fewer bytes followed them
-        (Witten and Bell's method C, IEEE Trans. Inf. Theory 37, 1991)."""
-        mixed = np.full(256, 1 / 256)
-        for order in _ORDERS[: len(tail)]:
-            passage = int.from_bytes(tail[-order:], "big")
-            first, last = self._passages.searchsorted((passage, passage + 1))
-            if first == last:
-                break
-            times = self._times[first:last]
-            total, kinds = times.sum(), last - first
-            mixed *= kinds / (total + kinds)
-            mixed[self._bytes[first:last]] += times / (total + kinds)
-        return mixed
-
-
-def sharpened(probabilities: np.ndarray, temperature: float) -> np.ndarray:
-    """Weights of bytes at a temperature, 0 included, the likeliest 1."""
-    exponent = 1 / temperature if temperature else np.inf
-    return (probabilities / probabilities.max()) ** exponent
 
 
 class Drafter:
@@ -131,18 +130,23 @@ class Drafter:
 
     def draft(self, text: bytearray, noise: np.ndarray) -> bytes:
         """Bytes that may come next, at most one for each row of ``noise`` (N, 256), with which
-        they will be drawn (``sampling.draw``)."""
+        they will be drawn (``sampling.draw``); many only where all are likely to be right."""
         guess = bytearray()
         tail = bytes(text[-_PASSAGE:])
+        sure = 1.0
         for row in noise:
             repeated = self._earlier.get(tail)
             if repeated is None and not len(self._table):
                 break
-            weights = self._table.weights(tail, self._temperature)
+            if len(guess) >= _CHEAP and sure < _SURE:
+                break
+            probabilities = self._table.probabilities(tail)
             if repeated is not None:
-                weights = weights.copy()
-                weights[repeated] += _REPEATED_WEIGHT
-            byte = int((weights / row).argmax())
+                probabilities = probabilities * _NOT_REPEATED
+                probabilities[repeated] += 1 - _NOT_REPEATED
+            # Of weights p^(1/T) and noise the first to ring is that of p and noise^T.
+            byte = int((probabilities / row**self._temperature).argmax())
+            sure *= probabilities[byte]
             guess.append(byte)
             tail = tail[-_PASSAGE + 1 :] + bytes([byte])
         return bytes(guess)

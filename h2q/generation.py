@@ -33,8 +33,9 @@ from h2q.tokenizer import (
 )
 
 MOST_STREAMS = 64  # written at once
-_DRAFTED, _MOST_DRAFTED = 5, 11  # bytes at a time: usually, and after a draft that was right
+_MOST_DRAFTED = 11  # bytes at a time
 _DRAFT_ROWS = 24  # read at a time, over all streams; beyond, drafts cost more than they save
+_NOISE_ROWS = 16  # drawn at a time
 _CONTROLS = {*range(0x20), 0x7F} - set(b"\t\n\r")
 _CHARACTER_BYTES = 4  # the longest character of UTF-8
 
@@ -91,7 +92,7 @@ class Stream:
         self._context = bytearray(prompt[-decoder.capacity :] or [END_OF_DOCUMENT])
         self._unread = bytes(self._context)
         self._draft = b""
-        self._trust = _DRAFTED  # bytes that are worth drafting
+        self.masks: list[np.ndarray] = []  # (V,), of each row that is sampled from
         self._state = START
         self._random = np.random.Generator(np.random.PCG64(sampling.seed))
         self._noise = np.ones((0, VOCAB_SIZE))  # of the next bytes
@@ -114,10 +115,9 @@ class Stream:
             decoder.keep(slot, 0)
             self._unread = bytes(self._context)
         room = decoder.free(slot) - len(self._unread)
-        limit = min(draft_bytes, self._trust, room, self.sampling.max_length - self.written - 1)
-        self._draft = b""
-        if limit > 0:
-            self._draft = self._valid(self._drafter.draft(self._context, self.noise(limit)))
+        limit = min(draft_bytes, room, self.sampling.max_length - self.written - 1)
+        guess = self._drafter.draft(self._context, self.noise(limit)) if limit > 0 else b""
+        self._set_draft(guess)
         return self._unread + self._draft
 
     @property
@@ -131,7 +131,6 @@ class Stream:
         agreed = 0
         while agreed < len(self._draft) and tokens[agreed] == self._draft[agreed]:
             agreed += 1
-        self._trust = _DRAFTED if agreed < len(self._draft) else _MOST_DRAFTED
         decoder.keep(slot, decoder.lengths[slot] - len(self._draft) + agreed)
         text = b""
         for token, cost in zip(tokens[: agreed + 1].tolist(), nats.tolist()):
@@ -169,41 +168,36 @@ class Stream:
 
     def noise(self, count: int) -> np.ndarray:
         """The random numbers of the next bytes (N, V), the same ones until a byte is written."""
-        if (missing := count - len(self._noise)) > 0:
-            shape = missing, VOCAB_SIZE
+        if count > len(self._noise):
+            shape = max(_NOISE_ROWS, count), VOCAB_SIZE
             greedy = self.sampling.temperature == 0
             drawn = np.ones(shape) if greedy else self._random.standard_exponential(shape)
             self._noise = np.concatenate([self._noise, drawn])
         return self._noise[:count]
 
-    def _valid(self, draft: bytes) -> bytes:
-        """The part of ``draft`` that the mask lets through."""
-        state = self._state
-        for index, byte in enumerate(draft):
-            if next_token_mask(state, self.sampling.max_length - self.written - index)[byte] < 0:
-                return draft[:index]
-            if byte == END_OF_DOCUMENT:
-                return draft[:index]
+    def _set_draft(self, guess: bytes) -> None:
+        """Takes the part of ``guess`` that the masks let through, and keeps these."""
+        state, budget = self._state, self.sampling.max_length - self.written
+        self._draft = guess
+        self.masks = [next_token_mask(state, budget)]
+        for index, byte in enumerate(guess):
+            if self.masks[-1][byte] < 0 or byte == END_OF_DOCUMENT:
+                self._draft = guess[:index]
+                break
             state = TRANSITIONS[state][byte]
-        return draft
+            self.masks.append(next_token_mask(state, budget - index - 1))
 
-    def masked(self, rows: np.ndarray) -> np.ndarray:
-        """``rows`` (N, V) of logits, each with the penalty and the mask that its past asks for."""
-        state, masks = self._state, []
+    def penalized(self, rows: np.ndarray) -> np.ndarray:
+        """``rows`` (N, V) of logits, each with the penalty that its past asks for."""
+        if self.sampling.repetition_penalty == 1.0:
+            return rows
+        text = bytes(self._context[-PENALTY_WINDOW:]) + self._draft
+        end = len(text) - len(self._draft)
+        seen = np.zeros(rows.shape, dtype=bool)
         for index in range(len(rows)):
-            budget = self.sampling.max_length - self.written - index
-            masks.append(next_token_mask(state, budget))
-            if index < len(self._draft):
-                state = TRANSITIONS[state][self._draft[index]]
-        if self.sampling.repetition_penalty != 1.0:
-            text = bytes(self._context[-PENALTY_WINDOW:]) + self._draft
-            end = len(text) - len(self._draft)
-            seen = np.zeros(rows.shape, dtype=bool)
-            for index in range(len(rows)):
-                past = text[max(0, end + index - PENALTY_WINDOW) : end + index]
-                seen[index, list(past)] = True
-            rows = penalized(rows, seen, self.sampling.repetition_penalty)
-        return rows + masks
+            past = text[max(0, end + index - PENALTY_WINDOW) : end + index]
+            seen[index, list(past)] = True
+        return penalized(rows, seen, self.sampling.repetition_penalty)
 
 
 def step(decoder: Decoder, active: dict[int, Stream], draft_bytes: int) -> dict[int, bytes]:
@@ -223,7 +217,8 @@ def step(decoder: Decoder, active: dict[int, Stream], draft_bytes: int) -> dict[
     texts = {}
     for sample, members in alike.items():
         logits = np.concatenate([parts[index] for index in members])
-        masked = np.concatenate([streams[index].masked(parts[index]) for index in members])
+        masked = np.concatenate([streams[index].penalized(parts[index]) for index in members])
+        masked += [mask for index in members for mask in streams[index].masks]
         noise = np.concatenate([streams[index].noise(streams[index].rows) for index in members])
         tokens = sample(masked, noise)
         best = logits.max(-1)

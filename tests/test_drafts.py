@@ -26,25 +26,43 @@ def test_what_came_very_often_is_scaled_to_a_byte():
     assert rows[b"a"] == {ord("a"): 255, ord("b"): 1}
 
 
-def test_probabilities_mix_passages_of_all_lengths():
-    """Witten and Bell: 1 of 256 bytes, then a, ab, cab with the weights of their counts."""
-    table = DraftTable(draft_table(b"abcabcabcabdabc"))
-    weights = table.weights(b"xcab", 1.0)
+def mixed(rows: dict[bytes, dict[int, int]], passages: list[bytes]) -> np.ndarray:
     wanted = np.full(256, 1 / 256)
-    for rows in (rows_of(b"abcabcabcabdabc")[p] for p in (b"b", b"ab", b"cab")):
-        total, kinds = sum(rows.values()), len(rows)
-        wanted *= kinds / (total + kinds)
-        for byte, times in rows.items():
-            wanted[byte] += times / (total + kinds)
-    assert weights == pytest.approx(wanted / wanted.max())
-    assert table.weights(b"xcab", 0.0).nonzero()[0].tolist() == [ord("c")]
-    assert table.weights(b"xcab", 0.5) == pytest.approx(weights**2)
+    for known in map(rows.get, passages):
+        new = 5 * len(known)
+        total = sum(known.values()) + new
+        wanted *= new / total
+        for byte, times in known.items():
+            wanted[byte] += times / total
+    return wanted
+
+
+def test_probabilities_mix_passages_of_all_lengths():
+    """Witten and Bell, cautiously: 1 of 256 bytes, then a, ab, cab as they followed and how often."""
+    text = b"abcabcabcabdabc"
+    table = DraftTable(draft_table(text))
+    for tail, known in ((b"xcab", [b"b", b"ab", b"cab"]), (b"", []), (b"x", []), (b"b", [b"b"])):
+        found = table.probabilities(tail)
+        assert found == pytest.approx(mixed(rows_of(text), known))
+        assert found.sum() == pytest.approx(1)
+    five = [b"c", b"bc", b"abc", b"cabc", b"bcabc"]
+    assert table.probabilities(b"zzbcabc") == pytest.approx(mixed(rows_of(text), five))
+
+
+def test_a_table_of_shorter_passages_is_read_too():
+    """Of model files of before: four bytes of passage."""
+    rows = draft_table(make_text(20_000).encode())
+    shorter = rows[rows[:, 0] == 0]
+    assert 0 < len(shorter) < len(rows)
+    before, now = DraftTable(shorter[:, 1:]), DraftTable(shorter)
+    for tail in (b"the ", b" of t", b"e", b"zqzqz"):
+        assert (before.probabilities(tail) == now.probabilities(tail)).all()
 
 
 def test_the_table_stays_small():
     data = bytes(np.random.default_rng(0).integers(1, 255, 400_000, dtype=np.uint8))
     table = draft_table(data)
-    assert table.dtype == np.uint8 and table.shape[1] == 6
+    assert table.dtype == np.uint8 and table.shape[1] == 7
     assert 0 < len(table) <= TABLE_ROWS
     assert len(draft_table(b"")) == len(draft_table(b"x")) == 0
 
@@ -68,11 +86,20 @@ def test_a_draft_is_drawn_as_the_text_is():
     noise = np.random.default_rng(0).standard_exponential((6, 256))
     drafter, text = Drafter(table, 0.8), bytearray(b"a text ")
     guess = drafter.draft(text, noise)
-    assert len(guess) == 6
+    assert len(guess) >= 5
     for row, byte in zip(noise, guess):
-        weights = table.weights(bytes(text[-6:]), 0.8)
+        weights = table.probabilities(bytes(text[-6:])) ** (1 / 0.8)
         assert draw(weights[None], row[None]) == [byte]
         text.append(byte)
+
+
+def test_a_draft_goes_on_as_long_as_it_is_likely_to_be_right():
+    noise = np.ones((11, 256))
+    known = Drafter(DraftTable(draft_table(b"abcdefg" * 200)), 0.0)
+    assert known.draft(bytearray(b"cdefg"), noise) == b"abcdefgabcd"
+    letters = bytes(np.random.default_rng(0).choice(list(b"abcdefg"), 2000))
+    unknown = Drafter(DraftTable(draft_table(letters)), 0.0)
+    assert len(unknown.draft(bytearray(b"cdefg"), noise)) == 5
 
 
 def test_drafts_of_known_text_are_mostly_right():
@@ -101,6 +128,6 @@ def test_memory_of_a_text_without_end_is_bounded():
         drafter.learn(text)
     assert len(drafter._earlier) <= 2**14
     table = DraftTable(draft_table(b"some text"))
-    for number in range(5000):
-        table.weights(number.to_bytes(2, "big"), 0.8)
-    assert len(table._cache) <= 2**12
+    for number in range(10_000):
+        table.probabilities(number.to_bytes(2, "big"))
+    assert 0 < len(table._mixtures) <= 2**13

@@ -185,6 +185,29 @@ def test_weights_that_do_not_fit_are_refused(path, model, change):
     assert refusal(path).key == "model.dimensions"
 
 
+@pytest.mark.parametrize("columns", [6, 7])
+def test_tables_of_drafts_of_today_and_before_are_read(path, model, columns):
+    model.drafts = torch.ones(3, columns, dtype=torch.uint8)
+    save_model(path, model, {})
+    assert load_model(path)[0].drafts.equal(model.drafts)
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        torch.ones(3, 2, dtype=torch.uint8),
+        torch.ones(3, 8, dtype=torch.uint8),
+        torch.ones(3, 7),
+        torch.ones(7, dtype=torch.uint8),
+        torch.ones(2**18 + 1, 7, dtype=torch.uint8),
+    ],
+    ids=["narrow", "wide", "float", "flat", "long"],
+)
+def test_a_table_of_drafts_that_is_none_is_refused(path, model, table):
+    write(path, model, tensors={**model.state_dict(), "drafts": table})
+    assert refusal(path).key == "model.dimensions"
+
+
 def test_a_state_dict_of_another_program_is_foreign(path, model):
     path.parent.mkdir()
     torch.save(model.state_dict(), path)
