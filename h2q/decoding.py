@@ -315,6 +315,19 @@ class Decoder:
             cache[:, 1].unbind(),
         )
 
+    @torch.inference_mode()
+    def slide(self, slot: int) -> None:
+        """Forgets the older half of a full slot. What stays was computed with that half in sight;
+        its keys are turned to their new positions."""
+        kept = self.capacity // 2
+        shift = self.lengths[slot] - kept
+        cache = self._cache[:, :, slot]
+        newer = cache[:, :, :, shift : shift + kept].clone()  # (layers, 2, H, kept, D)
+        keys = torch.view_as_complex(newer[:, 0].unflatten(-1, (-1, 2)))
+        keys.mul_(self._angles[shift, 1].conj())
+        cache[:, :, :, :kept] = newer
+        self.lengths[slot] = kept
+
     def keep(self, slot: int, length: int) -> None:
         """Forgets all but the first ``length`` bytes of a slot."""
         self.lengths[slot] = length

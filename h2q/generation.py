@@ -107,13 +107,12 @@ class Stream:
     def to_read(self, decoder: Decoder, slot: int, draft_bytes: int) -> bytes:
         """What the decoder must read next: bytes not read yet, and a draft of those to come.
 
-        Where the context is full its older half is dropped and the newer half read again, so a
-        byte costs the same however much was written, and memory stays as it is.
+        Where the context is full its older half is dropped, so a byte costs the same however much
+        was written, and memory stays as it is.
         """
         if len(self._unread) > decoder.free(slot):
-            self._context = self._context[-max(1, decoder.capacity // 2) :]
-            decoder.keep(slot, 0)
-            self._unread = bytes(self._context)
+            self._context = self._context[-decoder.capacity :]
+            decoder.slide(slot)
         room = decoder.free(slot) - len(self._unread)
         limit = min(draft_bytes, room, self.sampling.max_length - self.written - 1)
         guess = self._drafter.draft(self._context, self.noise(limit)) if limit > 0 else b""

@@ -105,6 +105,38 @@ def test_what_was_forgotten_leaves_no_trace(model):
     assert np.array_equal(got, wanted[5:])
 
 
+def test_after_a_slide_the_newer_half_stands_at_the_beginning():
+    """In the first layer, whose keys and values depend on nothing else, as if read anew."""
+    model = Transformer(CONFIGS["odd"]).initialize(seed=0).eval()
+    length = model.config.context_length
+    text = random_bytes(length)
+    decoder = Decoder(model)
+    decoder.read([(0, text)])
+    decoder.slide(0)
+    assert decoder.free(0) == length - length // 2
+    [got] = decoder.read([(0, b"what follows")])
+    decoder.keep(0, 0)
+    [wanted] = decoder.read([(0, text[-(length // 2) :] + b"what follows")])
+    assert np.abs(got - wanted[-12:]).max() < 1e-5 * np.abs(wanted).max()
+
+
+def test_every_bit_is_the_same_after_a_slide(model):
+    """Read in pieces, and with other streams beside."""
+    length = model.config.context_length
+    text = random_bytes(length + 30)
+    parts = []
+    for decoder, slot, sizes in (
+        (Decoder(model), 0, iter([length, 30])),
+        (Decoder(model, 3), 1, random_sizes(1)),
+    ):
+        for other in set(range(len(decoder.lengths))) - {slot}:
+            decoder.read([(other, random_bytes(50, seed=other))])
+        read_in_pieces(decoder, slot, text[:length], sizes)
+        decoder.slide(slot)
+        parts.append(read_in_pieces(decoder, slot, text[length:], sizes))
+    assert np.array_equal(*parts)
+
+
 def test_what_does_not_fit_is_refused(model):
     decoder = Decoder(model)
     decoder.read([(0, bytes(decoder.free(0)))])
