@@ -105,6 +105,8 @@ class TrainingConfig(_Checked):
     short_fraction: float = _setting(0.0, 0.0, 1.0)
     # Share of the run, its first part, in which only the first third of the layers is trained.
     growth_fraction: float = _setting(0.0, 0.0, 1.0)
+    # Epochs above which all are trained from the start: few layers learn a text by heart.
+    growth_epochs: int = _setting(1_000_000, 0, 1_000_000)
     # Epochs without dropout at the start: what was seldom seen is not learnt by heart.
     dropout_after_epochs: int = _setting(0, 0, 1_000_000)
     weight_decay: float = _setting(0.01, 0.0, 10.0)
@@ -118,8 +120,14 @@ class TrainingConfig(_Checked):
     # Epochs without a lower held-out loss after which a run ends early; 0: never.
     patience: int = _setting(0, 0, 1_000_000)
 
+    @property
+    def growth(self) -> float:
+        """``growth_fraction``, or 0 in a run that is known to have more than ``growth_epochs``."""
+        many = not self.max_minutes and self.epochs > self.growth_epochs
+        return 0.0 if many else self.growth_fraction
+
     def first_depth(self, n_layers: int) -> int:
-        """How many of ``n_layers`` layers are trained at the start of the run."""
+        """How many of ``n_layers`` layers are trained at least."""
         return math.ceil(n_layers / 3) if self.growth_fraction else n_layers
 
 
@@ -175,6 +183,7 @@ _MUON = TrainingConfig(
     schedule="linear",
     short_fraction=0.7,
     growth_fraction=0.8,
+    growth_epochs=6,
     dropout_after_epochs=4,
     warmup_steps=40,
     decay_fraction=0.5,

@@ -56,9 +56,13 @@ class Learner:
         top (arXiv 2511.04981).
         """
         n_layers = len(self.model.layers)
-        if progress < self.config.growth_fraction:
+        if progress < self.config.growth:
             return max(self._depth, self.config.first_depth(n_layers))
         return n_layers
+
+    def train_all_layers(self) -> None:
+        """From now on, however far the run is."""
+        self._depth = len(self.model.layers)
 
     def learn(
         self,
@@ -166,7 +170,7 @@ class Learner:
         """Takes up what ``state`` gave. Raises ``ValueError`` for tensors of other weights."""
         state = with_prefix(tensors, OPTIMIZER)
         depth = len({name.split(".")[1] for name in state if name.startswith(LAYERS)})
-        if depth < self.depth(0.0):
+        if depth < self.config.first_depth(len(self.model.layers)):
             raise ValueError(OPTIMIZER)
         self._depth = depth
         later = tuple(f"{LAYERS}{number}." for number in range(depth, len(self.model.layers)))

@@ -189,7 +189,7 @@ class LocalModelTrainer:
 
     def _mean_depth(self) -> float:
         """Layers trained in the mean step of those still to be made: its cost goes by them."""
-        progress, growth = self.position.progress, self.config.growth_fraction
+        progress, growth = self.position.progress, self.config.growth
         now, last = self.learner.depth(progress), len(self.model.layers)
         if progress >= growth:
             return last
@@ -281,6 +281,9 @@ class LocalModelTrainer:
             position.progress = 1.0
         elif len(recent) >= _FEWEST_PACE_STEPS:
             position.progress += (1.0 - position.progress) * pace / left
+        epochs = position.epoch + (position.batch + left / pace) / self.batches_per_epoch
+        if len(recent) == _PACE_STEPS and epochs > self.config.growth_epochs:
+            self.learner.train_all_layers()
         self._set_rate()
 
     def _set_rate(self) -> None:

@@ -262,21 +262,28 @@ def test_timed_steps(make_trainer, monkeypatch, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("minutes, share", [(0.0, 0.75), (1.0, 2 / 3)])
+@pytest.mark.parametrize(
+    "growth, minutes, share",
+    [
+        ({"growth_fraction": 0.5}, 0.0, 0.75),
+        ({"growth_fraction": 0.5, "growth_epochs": 1}, 0.0, 1.0),
+        ({"growth_fraction": 0.5}, 1.0, 2 / 3),
+    ],
+)
 def test_cost_of_a_run_whose_layers_join_late(
-    make_trainer, monkeypatch, capsys, tiny_model_config, minutes, share
+    make_trainer, monkeypatch, capsys, tiny_model_config, growth, minutes, share
 ):
     """One of 2 layers for half of the steps costs 3/4; for half of the time, it makes twice as
     many steps in it as both would."""
-    config = replace(GROWING, max_minutes=minutes)
+    config = replace(CONFIG, **growth, max_minutes=minutes)
     trainer = make_trainer(config)
     Clock(monkeypatch, trainer, [500.0, 1.0, 2.0, 3.0])
     assert trainer.time_steps(3) == pytest.approx(2.0 * share)
     assert trainer.model.layers[1].feedforward_output.weight.any()  # all layers were timed
     if not minutes:
-        said = estimates(make_trainer, monkeypatch, capsys, [60.0] * 999, growth_fraction=0.5)
-        steps = trainer.total_steps
-        left = (0.5 * steps - 4) * 60 + 0.5 * steps * 120
+        said = estimates(make_trainer, monkeypatch, capsys, [60.0] * 999, **growth)
+        steps, late = trainer.total_steps, 0.5 if share < 1 else 0.0
+        left = ((1 - late) * steps - 4) * 60 + late * steps * 120
         assert f"预计还需约 {duration(left)}" in said[0]
 
 
@@ -499,6 +506,27 @@ def test_later_layers_join_late(make_trainer, optimizer):
     assert changed == [[True] * 2 + [False] * 3] * half + [[True] * 5] * (len(changed) - half)
 
 
+def test_runs_of_many_epochs_train_all_layers_from_the_start(make_trainer, tmp_path):
+    """Also where that is known only when a run is resumed with more epochs."""
+    config = replace(GROWING, growth_epochs=2)
+    trainer = make_trainer(config, model_config=DEEP)
+    step = trainer.train_step
+
+    def step_with_signal(*batch):
+        if trainer.position.step == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+        assert trainer.learner.depth(trainer.position.progress) == 2
+        return step(*batch)
+
+    trainer.train_step = step_with_signal
+    with pytest.raises(Interrupted):
+        trainer.train()
+    again = resume(make_trainer, tmp_path, replace(config, epochs=3), model_config=DEEP)
+    assert again.learner.depth(again.position.progress) == 5
+    again.train()
+    assert all(layer.feedforward_output.weight.any() for layer in again.model.layers)
+
+
 def test_layers_that_joined_stay_when_the_run_gets_longer(make_trainer, tmp_path):
     trainer = make_trainer(GROWING, model_config=DEEP)
     trainer.train()
@@ -544,6 +572,27 @@ PACES = {
     "twice as fast from step 30": lambda step: 0.5 if step < 30 else 0.25,
     "now and then very slow": lambda step: 4.0 if step % 20 == 19 else 0.5,
 }
+
+
+@pytest.mark.parametrize("growth_epochs, joined", [(4, 0.2), (6, 0.5)])
+def test_planned_time_for_many_epochs_trains_all_layers(
+    make_trainer, monkeypatch, growth_epochs, joined
+):
+    """Where the pace of the first 25 of 120 steps tells that there will be many."""
+    config = replace(GROWING, max_minutes=1.0, growth_epochs=growth_epochs)
+    trainer = make_trainer(config, model_config=DEEP)
+    assert 4.5 < 120 / trainer.batches_per_epoch < 5.5
+    Clock(monkeypatch, trainer, [0.5] * 10_000)
+    step, depths = trainer.train_step, []
+
+    def record(*batch):
+        depths.append(trainer.learner.depth(trainer.position.progress))
+        return step(*batch)
+
+    trainer.train_step = record
+    trainer.train()
+    assert depths == sorted(depths) and set(depths) == {2, 5}
+    assert depths.count(2) / len(depths) == pytest.approx(joined, abs=0.05)
 
 
 @pytest.mark.parametrize("schedule", ["cosine", "linear"])
