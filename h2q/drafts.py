@@ -18,6 +18,7 @@ TABLE_ROWS = 2**18  # at most
 TABLE_COLUMNS = 7  # five bytes of passage, a shorter one behind zeros; the next; how often
 NO_DRAFTS = np.zeros((0, TABLE_COLUMNS), np.uint8)  # the table of no text
 _ORDERS = range(1, TABLE_COLUMNS - 1)
+_UNIFORM = np.full(256, 1 / 256)
 _LEAST_TIMES = 2  # a passage that came once teaches little
 _MOST_TIMES = 255  # a byte of the table; passages that came oftener are scaled down to it
 _SAMPLED_BYTES = 2**22  # of a larger text
@@ -100,11 +101,13 @@ class DraftTable:
         (Witten and Bell's method C, IEEE Trans. Inf. Theory 37, 1991, with ``_CAUTION``).
         """
         tail = tail[-_ORDERS[-1] :]
+        if not tail:
+            return _UNIFORM
         if (found := self._mixtures.get(tail)) is None:
-            found = self.probabilities(tail[1:]) if tail else np.full(256, 1 / 256)
+            found = self.probabilities(tail[1:])
             passage = int.from_bytes(tail, "big")
             index = int(self._passages.searchsorted(passage))
-            if tail and index < len(self) and self._passages[index] == passage:
+            if index < len(self) and self._passages[index] == passage:
                 rows = slice(*self._ends[index : index + 2])
                 found = found * self._new[index]
                 found[self._bytes[rows]] += self._known[rows]

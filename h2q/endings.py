@@ -21,13 +21,11 @@ class StopStrings:
     def add(self, byte: int) -> tuple[bytes, bool]:
         """What is certain to be text after this byte, and whether a stop string is complete: it
         and nothing of it is ever text."""
-        if not self._stop:
-            return bytes((byte,)), False
         self.held.append(byte)
         for stop in self._stop:
             if self.held.endswith(stop):
                 return bytes(self.held[: -len(stop)]), True
-        longest = max(map(self._overlap, self._stop))
+        longest = max((self._overlap(stop) for stop in self._stop), default=0)
         certain = len(self.held) - longest
         text = bytes(self.held[:certain])
         del self.held[:certain]
