@@ -1,19 +1,17 @@
 """The forward pass for writing: many streams, a few new bytes each, and a cache of all before them.
 
-It computes the logits that ``Transformer`` computes, on the processor, with weights rounded to
-float16 and float32 arithmetic (reading the weights is most of the work of a few rows; rounded they
-are half as many bytes), in a way that makes a row's bits depend on that row's text alone: not on
+It computes the logits that ``Transformer`` computes, on the processor, with products of rounded
+numbers (``quantization``), in a way that makes a row's bits depend on that row's text alone: not on
 how many streams are read together, nor on how many bytes are read at once. So a seed gives the
 same text on one stream or among 64, and with or without drafts.
 
-- Matrix products use FBGEMM with packed weights. It has a kernel for each small number of rows,
-  and not all add up in the same order; ``_whole`` finds a number of rows for which they do, and
-  what is read is padded to it. Up to six rows cost little more than one: that makes drafts pay.
+- The products are of integers, whose sums are exact. Up to eight rows cost little more than one: that
+  makes drafts pay.
 - Attention takes the keys up to the end of the query's own block of ``BLOCK`` positions, masked: an
   amount that its position decides; and so many queries (``_whole_queries``) that each is computed
   as among many.
 
-A test compares every bit for all of these. Where FBGEMM is missing, rows are padded more.
+A test compares every bit for all of these.
 """
 
 import functools
@@ -24,38 +22,20 @@ from itertools import groupby
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from h2q.attention import rotary_table
 from h2q.drafts import NO_DRAFTS, DraftTable
 from h2q.model import Transformer
+from h2q.quantization import Product, integer_product
 
 BLOCK = 32  # positions
 _MOST_ROWS = 1024  # in one pass: memory
-_PADDED_ROWS = 8
-_PROBE_ROWS, _PROBE_WIDTH, _PROBE_HEADS = 60, 256, 8
-
-Product = Callable[[Tensor], Tensor]
+_PROBE_HEADS = 8
 
 
-def packed_product(weight: Tensor, bias: Tensor, relu: bool = False) -> Product:
-    """Of rows (N, in) to (N, out), each computed as if alone where N is ``_whole``; ``weight``
-    (out, in) is rounded to float16."""
-    if _fbgemm_packs():
-        packed = torch.ops.quantized.linear_prepack_fp16(weight, bias)
-        kernels = torch.ops.quantized
-        kernel = kernels.linear_relu_dynamic_fp16 if relu else kernels.linear_dynamic_fp16
-        kernel = kernel.default.op  # choosing and checking at every call takes a tenth of a pass
-        return lambda rows: kernel(rows, packed)
-    weight = weight.half().float()
-    if relu:
-        return lambda rows: F.linear(rows, weight, bias).relu_()
-    return lambda rows: F.linear(rows, weight, bias)
-
-
-def _plain_product(layer: torch.nn.Linear, relu: bool = False) -> Product:
-    return packed_product(layer.weight.detach().cpu(), layer.bias.detach().cpu(), relu)
+def _plain_product(layer: torch.nn.Linear, nonnegative: bool = False) -> Product:
+    return integer_product(layer.weight.detach().cpu(), layer.bias.detach().cpu(), nonnegative)
 
 
 def _rotating_product(layer: torch.nn.Linear, n_heads: int) -> Product:
@@ -68,32 +48,7 @@ def _rotating_product(layer: torch.nn.Linear, n_heads: int) -> Product:
         return torch.cat((query_key, parts[2:].flatten(2, 3))).view(values.shape)
 
     weight, bias = layer.weight.detach().cpu(), layer.bias.detach().cpu()
-    return packed_product(interleaved(weight), interleaved(bias))
-
-
-@functools.cache
-def _fbgemm_packs() -> bool:
-    # There is no public call for float16 weights; where the private one is gone, padding will do.
-    return "fbgemm" in torch.backends.quantized.supported_engines and hasattr(
-        torch.ops.quantized, "linear_relu_dynamic_fp16"
-    )
-
-
-@functools.cache
-@torch.inference_mode()
-def _whole(count: int) -> int:
-    """The least number of rows from ``count`` on that a product computes as it computes many;
-    ``count`` itself where no number near it does."""
-    if not _fbgemm_packs():
-        return -(-count // _PADDED_ROWS) * _PADDED_ROWS
-    generator = torch.Generator().manual_seed(0)
-    weight = torch.randn(_PROBE_WIDTH, _PROBE_WIDTH, generator=generator)
-    row = torch.randn(1, _PROBE_WIDTH, generator=generator)
-    product = packed_product(weight, torch.zeros(_PROBE_WIDTH))
-    wanted = product(row.expand(_PROBE_ROWS, -1).contiguous())[0]
-    tried = range(count, count + _PROBE_ROWS)
-    alike = (n for n in tried if (product(row.expand(n, -1).contiguous()) == wanted).all())
-    return next(alike, count)
+    return integer_product(interleaved(weight), interleaved(bias))
 
 
 @functools.cache
@@ -180,8 +135,8 @@ class Decoder:
                 _rotating_product(layer.query_key_value, config.n_heads),
                 _plain_product(layer.attention_output),
                 norm(layer.feedforward_norm),
-                _plain_product(layer.feedforward_input, relu=True),
-                _plain_product(layer.feedforward_output),
+                _plain_product(layer.feedforward_input),
+                _plain_product(layer.feedforward_output, nonnegative=True),
             )
             for layer in model.layers
         ]
@@ -230,12 +185,10 @@ class Decoder:
             start = self.lengths[slot]
             positions += range(start, start + len(data))
             slots += [slot] * len(data)
-        count = len(slots)
-        padding = [0] * (_whole(count) - count)
-        tokens = torch.tensor([*b"".join(data for _, data in new), *padding])
-        at = torch.tensor(positions + padding)
+        tokens = torch.tensor([*b"".join(data for _, data in new)])
+        at = torch.tensor(positions)
         x, angles = self._embedding[tokens], self._angles[at]  # (R, C), (R, 2, 1, D/2)
-        store = self._store(slots, at[:count])
+        store = self._store(slots, at)
         mixed = torch.zeros_like(x)
         runs = self._runs(new, mixed)
         heads = -1, 3, self.config.n_heads
@@ -244,11 +197,11 @@ class Decoder:
             pairs = torch.view_as_complex(qkv.view(*heads, self.config.head_dim // 2, 2))
             pairs[:, :2].mul_(angles)
             qkv = qkv.view(*heads, self.config.head_dim)
-            store(number, qkv[:count, 1:])
+            store(number, qkv[:, 1:])
             for window, rows, mask, place in runs:
                 place.copy_(window.attend(number, qkv[rows, 0], mask))
             x += layer.attention_output(mixed)
-            hidden = layer.feedforward_input(layer.feedforward_norm(x))
+            hidden = layer.feedforward_input(layer.feedforward_norm(x)).relu_()
             x += layer.feedforward_output(hidden)
         logits = self._output(self._final_norm(x)).numpy()
         found, row = [], 0

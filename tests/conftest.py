@@ -155,3 +155,25 @@ def text_of(size: int, seed: int = 0) -> bytes:
 def bytes_of(text) -> bytes:
     """What a scanned file contributes."""
     return text.stored.read_bytes()[text.offset : text.offset + text.size]
+
+
+@pytest.fixture
+def unrounded(monkeypatch):
+    """Writing computes with the model's own weights: for comparisons with the model."""
+    from torch.nn.functional import linear
+
+    def product(weight, bias, nonnegative=False):
+        return lambda rows: linear(rows, weight, bias)
+
+    monkeypatch.setattr("h2q.decoding.integer_product", product)
+
+
+@pytest.fixture(params=[True, False], ids=["fbgemm", "float32"])
+def each_kernel(request, monkeypatch):
+    """Products with FBGEMM, and as where it is missing."""
+    from h2q import quantization
+
+    if not request.param:
+        monkeypatch.setattr(quantization, "_fbgemm_multiplies", lambda: False)
+    elif not quantization._fbgemm_multiplies():
+        pytest.skip("this PyTorch is without FBGEMM")

@@ -62,7 +62,7 @@ def test_a_match_is_what_greedy_decoding_writes(model):
     assert answer(model, ["Who?"]) == [b""]
 
 
-def test_greedy_answers_are_those_of_full_passes(model):
+def test_greedy_answers_are_those_of_full_passes(model, unrounded):
     """With prompts of different lengths, in the order given."""
     prompts = [b"abc", b"de", b"xyz", b"abc"]
     written = continue_prompts(model, prompts, 6, stop=None)

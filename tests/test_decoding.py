@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-from h2q import decoding
 from h2q.config import ModelConfig
 from h2q.decoding import Decoder
 from h2q.model import Transformer
@@ -24,13 +23,12 @@ CONFIGS = {
 
 @pytest.fixture(params=CONFIGS)
 def model(request):
-    """Untrained, with weights large enough that every part counts, and which float16 can hold."""
+    """Untrained, with weights large enough that every part counts."""
     model = Transformer(CONFIGS[request.param]).initialize(seed=0).eval().requires_grad_(False)
     for name, parameter in model.named_parameters():
         generator = torch.Generator().manual_seed(len(name))
         if parameter.dim() > 1:
             parameter.normal_(std=parameter.shape[1] ** -0.5, generator=generator)
-            parameter.copy_(parameter.half())  # as the decoder rounds them
         else:
             parameter.add_(torch.randn(parameter.shape, generator=generator), alpha=0.1)
     return model
@@ -55,14 +53,14 @@ def random_sizes(seed: int, most: int = 9):
         yield int(generator.integers(1, most + 1))
 
 
-def test_logits_are_those_of_the_model(model):
+def test_logits_are_those_of_the_model(model, unrounded):
     text = random_bytes(model.config.context_length)
     wanted = model(torch.tensor([list(text)]))[0].numpy()
     [got] = Decoder(model).read([(0, text)])
     assert np.abs(got - wanted).max() < 1e-4 * np.abs(wanted).max()
 
 
-def test_every_bit_is_the_same_however_the_text_is_read(model):
+def test_every_bit_is_the_same_however_the_text_is_read(model, each_kernel):
     """At once, byte by byte, and in pieces of random sizes."""
     text = random_bytes(model.config.context_length)
     decoder = Decoder(model)
@@ -72,7 +70,7 @@ def test_every_bit_is_the_same_however_the_text_is_read(model):
         assert np.array_equal(read_in_pieces(decoder, 0, text, sizes), at_once)
 
 
-def test_every_bit_is_the_same_whoever_else_is_read(model):
+def test_every_bit_is_the_same_whoever_else_is_read(model, each_kernel):
     """One stream alone and among 64, all at different places and reading different amounts."""
     length = model.config.context_length
     texts = [random_bytes(length, seed) for seed in range(64)]
@@ -120,7 +118,7 @@ def test_after_a_slide_the_newer_half_stands_at_the_beginning():
     assert np.abs(got - wanted[-12:]).max() < 1e-5 * np.abs(wanted).max()
 
 
-def test_every_bit_is_the_same_after_a_slide(model):
+def test_every_bit_is_the_same_after_a_slide(model, each_kernel):
     """Read in pieces, and with other streams beside."""
     length = model.config.context_length
     text = random_bytes(length + 30)
@@ -145,24 +143,13 @@ def test_what_does_not_fit_is_refused(model):
         decoder.read([(0, b"x")])
 
 
-def test_without_fbgemm_it_computes_the_same(model, monkeypatch):
+def test_rounding_changes_the_logits_a_little(model, each_kernel):
+    """Of weights as good as random; a trained model's next byte costs 0.0004 nats more."""
     text = random_bytes(60)
-    [wanted] = Decoder(model).read([(0, text)])
-    monkeypatch.setattr(decoding, "_fbgemm_packs", lambda: False)
-    monkeypatch.setattr(decoding, "_whole", decoding._whole.__wrapped__)
-    [got] = Decoder(model).read([(0, text)])
-    assert np.abs(got - wanted).max() < 1e-4 * np.abs(wanted).max()
-
-
-def test_rounded_weights_change_the_logits_a_little(model):
-    """By about what float16 cannot hold, 2 ** -11 of a weight."""
-    text = random_bytes(60)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.mul_(1.0003)
     wanted = model(torch.tensor([list(text)]))[0].numpy()
     [got] = Decoder(model).read([(0, text)])
-    assert 0 < np.abs(got - wanted).max() < 3e-3 * np.abs(wanted).max()
+    error = np.sqrt(((got - wanted) ** 2).mean() / (wanted**2).mean())
+    assert 0 < error < 0.04
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")

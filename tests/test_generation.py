@@ -221,7 +221,7 @@ def test_same_seed_same_text_alone_or_among_64(model):
             assert len(alone) == sampling[number].max_length
 
 
-def test_bits_are_those_of_the_model(model):
+def test_bits_are_those_of_the_model(model, unrounded):
     """Unmasked, at temperature 1, of exactly the text that is let out."""
     never_ending(model)
     prompt = b"hello "

@@ -10,7 +10,7 @@ from conftest import REPOSITORY, run_python
 
 ROWS = """
 messages errors config settings_file files tokenizer offline programs console help_text interrupts
-encodings text_files corpus hardware attention fused drafts model muon optim checkpoint model_file saved_run
+encodings text_files corpus hardware attention fused quantization drafts model muon optim checkpoint model_file saved_run
 wordings knowledge sampling endings decoding generation evaluation scoring capability gate splits lessons lineage learner trainer inference export challenger examination verdict cycle evolution report tensorboard_curves
 chat prompts conversation chat_commands text_report commands completion cli
 """
