@@ -26,8 +26,8 @@ _SAMPLE_PIECES = 64
 _CAUTION = 5.0  # what never followed a passage counts so much more: what is written is no copy
 _PASSAGE = 6
 _NOT_REPEATED = 0.5  # probability that another byte follows than where it stood earlier
-_CHEAP = 5  # bytes of a draft, which are read with the last one at the price of that one
-_SURE = 0.1  # likelihood that all bytes so far are right, from which on more are drafted
+_CHEAP = 7  # bytes of a draft, which are read with the last one at the price of that one
+_SURE = 0.05  # likelihood that all bytes so far are right, from which on more are drafted
 _REMEMBERED = 2**14  # passages of the text
 _CACHED = 2**13  # passages, 2 KB each
 

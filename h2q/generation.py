@@ -33,7 +33,7 @@ from h2q.tokenizer import (
 )
 
 MOST_STREAMS = 64  # written at once
-_MOST_DRAFTED = 11  # bytes at a time
+_MOST_DRAFTED = 15  # bytes at a time
 _DRAFT_ROWS = 128  # read at a time, over all streams; beyond, drafts cost more than they save
 _NOISE_ROWS = 16  # drawn at a time
 _CONTROLS = {*range(0x20), 0x7F} - set(b"\t\n\r")
