@@ -44,13 +44,11 @@ def integer_product(weight: Tensor, bias: Tensor, nonnegative: bool = False) -> 
 @functools.cache
 def _fbgemm_multiplies() -> bool:
     # There are no public calls for this; without the private ones float32 will do.
-    return "fbgemm" in torch.backends.quantized.supported_engines and all(
-        hasattr(where, name)
-        for where, name in (
-            (torch, "quantize_per_channel"),
-            (torch.ops.quantized, "linear_prepack"),
-            (torch.ops.quantized, "linear_with_input_q_dq_qweight_dq_output_fp32"),
-        )
+    return (
+        "fbgemm" in torch.backends.quantized.supported_engines
+        and hasattr(torch, "quantize_per_channel")
+        and hasattr(torch.ops.quantized, "linear_prepack")
+        and hasattr(torch.ops.quantized, "linear_with_input_q_dq_qweight_dq_output_fp32")
     )
 
 
