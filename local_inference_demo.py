@@ -3,7 +3,7 @@
 
 import sys
 
-from h2q.cli import chat_main
+from h2q.cli.main import chat_main
 
 
 def __getattr__(name: str):

@@ -3,7 +3,7 @@
 
 import sys
 
-from h2q.cli import train_main
+from h2q.cli.main import train_main
 
 
 def __getattr__(name: str):

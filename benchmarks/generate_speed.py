@@ -26,10 +26,10 @@ from pathlib import Path
 import torch
 
 import turns
+from h2q.checkpoint.model_file import load_model
 from h2q.config import ModelConfig, SamplingConfig
-from h2q.decoding import Decoder
-from h2q.generation import generate, generate_batch
-from h2q.model_file import load_model
+from h2q.generation.generate import generate, generate_batch
+from h2q.model.decoder import Decoder
 
 CONFIG = ModelConfig()
 TEMPERATURE = 0.8

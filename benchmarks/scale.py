@@ -16,9 +16,10 @@ from pathlib import Path
 
 import turns
 from h2q.config import ModelConfig, TrainingConfig
-from h2q.corpus import epoch_batches, open_corpus
-from h2q.hardware import choose_dtype
-from h2q.trainer import LocalModelTrainer
+from h2q.datasets.batches import epoch_batches
+from h2q.datasets.corpus import open_corpus
+from h2q.system.device import choose_dtype
+from h2q.training.trainer import LocalModelTrainer
 
 TEXTS = {  # bytes of a file, files
     "1 MB": (10**6, 1),

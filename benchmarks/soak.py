@@ -54,13 +54,16 @@ def write_text(directory: Path) -> None:
 
 def do_round(directory: Path, seed: int, output: Path) -> dict:
     """Trains (or goes on), evolves by a cycle and talks, all below ``output``; returns digests."""
-    from h2q import checkpoint, cli
-    from h2q.config import CHECKPOINT_DIR, EVOLUTION_STATS, MODEL_PATH, ModelConfig, TrainingConfig
-    from h2q.console import Console
-    from h2q.corpus import open_corpus
-    from h2q.files import locked_directory
-    from h2q.saved_run import load_saved_run
-    from h2q.trainer import LocalModelTrainer
+    from h2q.checkpoint import container
+    from h2q.checkpoint.directory import CheckpointDirectory
+    from h2q.checkpoint.saved_run import load_saved_run
+    from h2q.cli import main
+    from h2q.config import ModelConfig, TrainingConfig
+    from h2q.datasets.corpus import open_corpus
+    from h2q.system.console import Console
+    from h2q.system.files import locked_directory
+    from h2q.system.paths import CHECKPOINT_DIR, EVOLUTION_STATS, MODEL_PATH
+    from h2q.training.trainer import LocalModelTrainer
 
     model_path = output / MODEL_PATH
     if not (output / EVOLUTION_STATS).exists():
@@ -76,10 +79,10 @@ def do_round(directory: Path, seed: int, output: Path) -> dict:
             ).train()
         evolve = ["--mode", "evolve", "--cycles", "1", "--data_dir", directory / "text"]
         evolve += ["--knowledge_dir", directory / "knowledge", "--output_dir", output]
-        quietly(cli.train_main, [*evolve, "--seed", seed, "--dtype", "float32"])
-    quietly(cli.chat_main, ["--model", model_path, "--prompt", "the cat", "--seed", seed])
-    newest = list(checkpoint.CheckpointDirectory(output / CHECKPOINT_DIR).steps().values())[-1]
-    tensors, metadata = checkpoint.load(newest)
+        quietly(main.train_main, [*evolve, "--seed", seed, "--dtype", "float32"])
+    quietly(main.chat_main, ["--model", model_path, "--prompt", "the cat", "--seed", seed])
+    newest = list(CheckpointDirectory(output / CHECKPOINT_DIR).steps().values())[-1]
+    tensors, metadata = container.load(newest)
     position = metadata["position"]
     entries = [position, *position["log"]]
     points = [point for entry in entries for point in entry["curve"]]
@@ -89,7 +92,7 @@ def do_round(directory: Path, seed: int, output: Path) -> dict:
     history = json.loads((output / EVOLUTION_STATS).read_text(encoding="utf-8"))
     return {
         "trained": digest(tensors, position),
-        "evolved": digest(checkpoint.load(model_path)[0], history),
+        "evolved": digest(container.load(model_path)[0], history),
         "promoted": history["successful_evolutions"],
         "evolutions": history["total_evolutions"],
     }

@@ -19,10 +19,11 @@ from pathlib import Path
 
 import turns
 from h2q import config
-from h2q.corpus import open_corpus
-from h2q.evaluation import evaluate
-from h2q.hardware import choose_dtype
-from h2q.model_file import load_model
+from h2q.checkpoint.model_file import load_model
+from h2q.datasets.corpus import open_corpus
+from h2q.evaluation.held_out import evaluate
+from h2q.system.device import choose_dtype
+from h2q.system.paths import MODEL_PATH, TRAINING_LOG
 
 SCRIPT = Path(__file__).resolve().parent.parent / "local_training_system.py"
 
@@ -47,8 +48,8 @@ def measure(directory: Path, characters: int, run: str, seed: int) -> dict:
         command += ["--max_minutes", minutes]
     with (directory / "output.txt").open("ab") as printed:
         subprocess.run(list(map(str, command)), check=True, stdout=printed)
-    log = json.loads((output / config.TRAINING_LOG).read_text(encoding="utf-8"))
-    model, _ = load_model(output / config.MODEL_PATH)
+    log = json.loads((output / TRAINING_LOG).read_text(encoding="utf-8"))
+    model, _ = load_model(output / MODEL_PATH)
     context = model.config.context_length
     corpus = open_corpus(train, output, context_length=context, eval_path=heldout)
     result = evaluate(

@@ -22,10 +22,10 @@ from torch import nn
 
 import turns
 from h2q.config import ModelConfig, TrainingConfig
-from h2q.corpus import open_corpus
-from h2q.hardware import choose_dtype, keep_freed_memory
-from h2q.knowledge import create_sample_text
-from h2q.trainer import LocalModelTrainer
+from h2q.datasets.corpus import open_corpus
+from h2q.datasets.sample_text import create_sample_text
+from h2q.system.device import choose_dtype, keep_freed_memory
+from h2q.training.trainer import LocalModelTrainer
 
 CONFIG = ModelConfig()
 BATCH_SIZE = 8

@@ -9,9 +9,9 @@ import importlib
 __version__ = "0.1.0"
 
 _PUBLIC = {
-    "LocalModelTrainer": "h2q.trainer",
-    "SelfEvolutionEngine": "h2q.evolution",
-    "LocalInferenceModel": "h2q.inference",
+    "LocalModelTrainer": "h2q.training.trainer",
+    "SelfEvolutionEngine": "h2q.evolution.engine",
+    "LocalInferenceModel": "h2q.generation.inference",
 }
 __all__ = [*_PUBLIC, "__version__"]
 

@@ -8,17 +8,7 @@ import difflib
 import math
 from dataclasses import dataclass, field, fields, replace
 
-from h2q.errors import SettingError
-
-DEFAULT_DATA_DIR = "data/training_data"
-DEFAULT_KNOWLEDGE_DIR = "data/knowledge_base"
-MODEL_PATH = "h2q_project/h2q_trained_model.pt"
-CHECKPOINT_DIR = "training_checkpoints"
-TRAINING_LOG = "training_log.json"
-EVOLUTION_STATS = "evolution_stats.json"
-REPORT = "training_report.png"
-
-EXPORT_DIR = "h2q_export"
+from h2q.system.errors import SettingError
 
 EXPORT_FORMATS = ("safetensors", "transformers")
 DEVICES = ("auto", "cpu", "cuda")

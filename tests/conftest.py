@@ -26,7 +26,7 @@ WORDS = ["the", "cat", "sat", "on", "a", "mat", "人工智能", "机器学习", 
 
 
 # The slowest first: one that is begun last would keep a single worker busy at the end.
-SLOWEST = ["test_evolution_proof", "test_evolution", "test_kill", "test_resume", "test_cli"]
+SLOWEST = ["test_proof", "test_engine", "test_kill", "test_resume", "test_main"]
 
 
 def pytest_collection_modifyitems(items: list) -> None:
@@ -37,7 +37,7 @@ def pytest_collection_modifyitems(items: list) -> None:
 @pytest.fixture(autouse=True)
 def chinese():
     """Each test begins with the default language."""
-    from h2q.messages import set_language
+    from h2q.system.messages.catalogue import set_language
 
     set_language("zh")
 
@@ -165,15 +165,15 @@ def unrounded(monkeypatch):
     def product(weight, bias, nonnegative=False):
         return lambda rows: linear(rows, weight, bias)
 
-    monkeypatch.setattr("h2q.decoding.integer_product", product)
+    monkeypatch.setattr("h2q.model.decoder.integer_product", product)
 
 
 @pytest.fixture(params=[True, False], ids=["fbgemm", "float32"])
 def each_kernel(request, monkeypatch):
     """Products with FBGEMM, and as where it is missing."""
-    from h2q import quantization
+    from h2q.model import integer_linear
 
     if not request.param:
-        monkeypatch.setattr(quantization, "_fbgemm_multiplies", lambda: False)
-    elif not quantization._fbgemm_multiplies():
+        monkeypatch.setattr(integer_linear, "_fbgemm_multiplies", lambda: False)
+    elif not integer_linear._fbgemm_multiplies():
         pytest.skip("this PyTorch is without FBGEMM")

@@ -139,7 +139,6 @@ def _piped(data: str | bytes, encoding: str | None) -> int:
 
 
 def _serve(channel: socket.socket) -> None:
-    from h2q import chat, chat_commands, commands  # all of the package  # noqa: F401
 
     _warm_up()
     while True:
@@ -166,8 +165,8 @@ def _warm_up() -> None:
     import torch
 
     from h2q.config import ModelConfig, TrainingConfig
-    from h2q.model import Transformer
-    from h2q.optim import Optimizers
+    from h2q.model.transformer import Transformer
+    from h2q.training.optimizers import Optimizers
 
     assert torch.get_num_threads() == 1
     config = ModelConfig(embed_dim=16, n_heads=2, n_layers=1, context_length=8, feedforward_dim=16)

@@ -4,7 +4,7 @@ import pytest
 
 from h2q import config
 from h2q.config import EvolutionConfig, ModelConfig, SamplingConfig, TrainingConfig
-from h2q.errors import SettingError
+from h2q.system.errors import SettingError
 
 CLASSES = (ModelConfig, TrainingConfig, SamplingConfig, EvolutionConfig)
 SETTINGS = [(cls, item) for cls in CLASSES for item in fields(cls) if item.metadata]

@@ -5,9 +5,9 @@ import re
 
 import pytest
 
-from conftest import REPOSITORY
-from h2q.cli import _chat_parser, _train_parser
-from h2q.knowledge import load_knowledge_base
+from h2q.cli.arguments import chat_parser, train_parser
+from h2q.datasets.knowledge_base import load_knowledge_base
+from tests.conftest import REPOSITORY
 
 READMES = ["README.md", "README.en.md"]
 
@@ -28,7 +28,7 @@ def commands(text):
 def test_every_flag_is_in_the_tables_and_every_flag_there_exists(name):
     documented = set(re.findall(r"^\| `(--\w+)`", read(name), re.M))
     flags = set()
-    for parser in (_train_parser(), _chat_parser()):
+    for parser in (train_parser(), chat_parser()):
         flags |= {flag for flag in parser._option_string_actions if flag.startswith("--")}
     assert documented == flags - {"--help", "--version"}
 
@@ -36,8 +36,8 @@ def test_every_flag_is_in_the_tables_and_every_flag_there_exists(name):
 @pytest.mark.parametrize("name", READMES)
 def test_commands_use_flags_that_exist(name):
     parsers = {
-        "local_training_system.py": _train_parser(),
-        "local_inference_demo.py": _chat_parser(),
+        "local_training_system.py": train_parser(),
+        "local_inference_demo.py": chat_parser(),
     }
     used = 0
     for line in commands(read(name)):

@@ -1,53 +1,38 @@
-"""Which module may import which, and what is loaded when."""
+"""Which folder may import which, what is loaded when, and what no module may do."""
 
 import ast
-import re
+import graphlib
 import sys
 
 import pytest
 
-from conftest import REPOSITORY, run_python
+from tests import house
+from tests.conftest import REPOSITORY, run_python
+from tests.house import FLOORS, MODULES, TREES, folder, imports, own_imports
 
-ROWS = """
-messages errors config settings_file files tokenizer offline programs console help_text interrupts
-encodings text_files corpus hardware attention fused quantization drafts model muon optim checkpoint model_file saved_run
-wordings knowledge sampling endings decoding generation evaluation scoring capability gate splits lessons lineage learner trainer inference export challenger examination verdict cycle evolution report tensorboard_curves
-chat prompts conversation chat_commands text_report commands completion cli
-"""
-FOUNDATION, *_ = (row.split() for row in ROWS.strip().splitlines())
-ORDER = ROWS.split()
 DEPENDENCIES = {"torch", "numpy", "tqdm"}
 EXTRAS = {  # of pyproject.toml: what they bring, and the one module that uses it
-    "settings_file": {"tomli"},
-    "report": {"matplotlib"},
-    "export": {"safetensors"},
-    "completion": {"shtab"},
-    "tensorboard_curves": {"tensorboard"},
+    "h2q.cli.settings_file": {"tomli"},
+    "h2q.cli.report_plot": {"matplotlib"},
+    "h2q.checkpoint.export": {"safetensors"},
+    "h2q.cli.completion": {"shtab"},
+    "h2q.training.tensorboard": {"tensorboard"},
 }
-TREES = {
-    path.stem: ast.parse(path.read_text(encoding="utf-8"))
-    for path in sorted((REPOSITORY / "h2q").glob("*.py"))
-}
+# What ``--help`` needs: it loads no library.
+LIGHT = [
+    *(name for name in MODULES if folder(name) in ("system", "config")),
+    *("h2q.cli.main", "h2q.cli.arguments", "h2q.cli.settings_file", "h2q.cli.completion"),
+    "h2q.cli.help_formatter",
+]
+LIGHT.remove("h2q.system.device")  # which asks PyTorch
+MOST_LINES = 350
 SCRIPTS = {
     "local_training_system": ["LocalModelTrainer", "SelfEvolutionEngine"],
     "local_inference_demo": ["LocalInferenceModel"],
 }
 POSIX = {"fcntl", "resource", "termios", "tty", "pty", "pwd", "grp", "readline", "curses"}
 POSIX_OS = {"fork", "getuid", "geteuid", "sched_getaffinity", "getloadavg", "uname", "killpg"}
-each_module = pytest.mark.parametrize("module", ORDER)
-
-
-def imports(module: str) -> set:
-    """Dotted names that ``module`` imports anywhere, also within functions."""
-    found = set()
-    for node in ast.walk(TREES[module]):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, "imports are absolute"
-            within = [f"h2q.{alias.name}" for alias in node.names]
-            found |= set(within) if node.module == "h2q" else {node.module}
-    return found
+each_module = pytest.mark.parametrize("module", MODULES)
 
 
 def loaded_by(code: str) -> set:
@@ -56,32 +41,51 @@ def loaded_by(code: str) -> set:
     return set(run_python(code).stderr.split())
 
 
-def test_every_module_has_its_place():
-    assert set(TREES) - {"__init__"} == set(ORDER)
-
-
-def test_the_house_plan_for_contributors_is_this_one():
-    text = (REPOSITORY / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    table = text.partition("| row | modules |")[2].partition("\n\n")[0]
-    assert re.findall(r"`(\w+)`", table) == ORDER
+def test_every_folder_has_its_floor():
+    assert {folder(module) for module in MODULES} == set(FLOORS)
 
 
 @each_module
-def test_a_module_imports_only_from_above(module):
-    """From the rows above its own, and from those before it in its own."""
-    ours = {name.split(".")[1] for name in imports(module) if name.startswith("h2q.")}
-    assert ours <= set(ORDER[: ORDER.index(module)])
+def test_a_module_imports_only_from_lower_floors(module):
+    """Or from its own folder."""
+    above = {
+        name
+        for name in own_imports(module)
+        if folder(name) != folder(module) and FLOORS[folder(name)] >= FLOORS[folder(module)]
+    }
+    assert not above
+
+
+def test_modules_do_not_import_each_other_in_a_circle():
+    graph = {module: own_imports(module) for module in MODULES}
+    list(graphlib.TopologicalSorter(graph).static_order())
+
+
+@each_module
+def test_a_module_can_be_read_in_one_sitting(module):
+    """The catalogue of messages is split by room, and its rooms may be longer."""
+    lines = house.path_of(module).read_text(encoding="utf-8").count("\n")
+    assert lines <= MOST_LINES or module.startswith("h2q.system.messages.")
+
+
+@each_module
+def test_a_module_has_tests_of_its_own(module):
+    """In the same folder below ``tests``; the rooms of the catalogue share those of the catalogue."""
+    if module.startswith("h2q.system.messages."):
+        module = "h2q.system.messages.catalogue"
+    *folders, name = module.split(".")[1:]
+    assert REPOSITORY.joinpath("tests", *folders, f"test_{name}.py").is_file()
 
 
 def test_the_package_itself_imports_none_of_its_modules():
-    assert not any(name.startswith("h2q") for name in imports("__init__"))
+    assert not any(name.startswith("h2q") for name in imports("h2q"))
 
 
 @each_module
 def test_a_module_imports_nothing_but_the_three_dependencies(module):
     others = {name.split(".")[0] for name in imports(module)} - {"h2q"}
     foreign = others - set(sys.stdlib_module_names)
-    allowed = {"tqdm"} if module in FOUNDATION else DEPENDENCIES
+    allowed = {"tqdm"} if module in LIGHT else DEPENDENCIES
     assert foreign <= allowed | EXTRAS.get(module, set())
 
 
@@ -115,7 +119,9 @@ def test_what_only_posix_has_is_imported_with_a_fallback(module):
         if isinstance(inner, ast.Import)
         for alias in inner.names
     }
-    guarded |= {name for name in ("readline",) if module == "chat"}  # suppress(ImportError)
+    guarded |= {
+        name for name in ("readline",) if module == "h2q.generation.conversation"
+    }  # suppress(ImportError)
     assert imports(module) & POSIX <= guarded
     for node in ast.walk(TREES[module]):
         if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "os":
@@ -142,10 +148,10 @@ def test_torch_is_loaded_from_files_in_one_place_only():
         for node in ast.walk(tree)
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "torch.load"
     ]
-    assert callers == ["checkpoint"]
+    assert callers == ["h2q.checkpoint.container"]
 
 
-@pytest.mark.parametrize("module", ["h2q", "h2q.cli", *(f"h2q.{name}" for name in FOUNDATION)])
+@pytest.mark.parametrize("module", ["h2q", *LIGHT])
 def test_importing_it_loads_no_library(module):
     assert loaded_by(f"import {module}") == set()
 

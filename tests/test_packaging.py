@@ -10,7 +10,7 @@ import zipfile
 
 import pytest
 
-from conftest import REPOSITORY, small_settings
+from tests.conftest import REPOSITORY, small_settings
 
 BUILD_NEEDS = 77  # setuptools that know a licence by its name
 

@@ -8,13 +8,13 @@ import sys
 
 import pytest
 
-from conftest import REPOSITORY, make_text, small_settings
-from h2q.config import CHECKPOINT_DIR, MODEL_PATH
-from test_documentation import commands, read
+from h2q.system.paths import CHECKPOINT_DIR, MODEL_PATH
+from tests.conftest import REPOSITORY, make_text, small_settings
+from tests.test_documentation import commands, read
 
 RUN_ALL = """
 import io, json, sys
-from h2q import cli
+from h2q.cli import main as cli
 
 mains = {"local_training_system.py": cli.train_main, "local_inference_demo.py": cli.chat_main}
 for script, arguments in json.loads(sys.argv[1]):

@@ -10,15 +10,16 @@ import numpy as np
 import pytest
 import torch
 
-from conftest import REPOSITORY, make_text, train
-from h2q.cli import _chat_parser, _train_parser
+from h2q.cli.arguments import chat_parser, train_parser
 from h2q.config import PRESETS, ModelConfig, TrainingConfig
-from h2q.corpus import epoch_batches, open_corpus
-from h2q.model import Transformer
-from h2q.optim import Optimizers
-from h2q.text_files import find_text_files
-from h2q.tokenizer import PAD, VOCAB_SIZE, decode, encode
-from h2q.trainer import LocalModelTrainer
+from h2q.datasets.batches import epoch_batches
+from h2q.datasets.corpus import open_corpus
+from h2q.datasets.text_files import find_text_files
+from h2q.model.tokenizer import PAD, VOCAB_SIZE, decode, encode
+from h2q.model.transformer import Transformer
+from h2q.training.optimizers import Optimizers
+from h2q.training.trainer import LocalModelTrainer
+from tests.conftest import REPOSITORY, make_text, train
 
 MODEL = ModelConfig()
 TRAINING = TrainingConfig()
@@ -67,7 +68,9 @@ def test_length_512(model):
 def test_dropout(model, monkeypatch):
     """dropout=0.1"""
     rates = []
-    monkeypatch.setattr("h2q.model.dropout", lambda x, p, *_, **__: rates.append(p) or x)
+    monkeypatch.setattr(
+        "h2q.model.transformer.dropout", lambda x, p, *_, **__: rates.append(p) or x
+    )
     model(torch.zeros(1, 4, dtype=torch.long))
     assert rates == [0.1] * (1 + 2 * 6)  # the embedding, and both branches of each layer
 
@@ -100,9 +103,9 @@ def test_gradient_clipping():
 
 def test_default_of_epochs_mode_and_cycles():
     """--epochs: 训练轮数（默认：10）; --mode: 运行模式（train/evolve）"""
-    arguments = _train_parser().parse_args([])
+    arguments = train_parser().parse_args([])
     assert (arguments.mode, arguments.cycles, TRAINING.epochs) == ("train", 3, 10)
-    assert _chat_parser().parse_args([]).mode == "demo"
+    assert chat_parser().parse_args([]).mode == "demo"
 
 
 def test_loss_is_cross_entropy(tmp_path, tiny_model_config):
@@ -165,7 +168,7 @@ def test_sample_data_is_created_by_itself(tmp_path):
     command = ["--preset", "tiny", "--epochs", 1, "--lr", "nan"]
     assert train(*command, cwd=tmp_path).returncode == 2
     assert not (tmp_path / "data").exists(), "a wrong call must write nothing"
-    from h2q.knowledge import create_sample_text
+    from h2q.datasets.sample_text import create_sample_text
 
     assert [path.suffix for path in create_sample_text(tmp_path / "d")] == [".txt", ".txt"]
 

@@ -15,17 +15,17 @@ import numpy as np
 import torch
 from torch.nn.modules.module import register_module_forward_pre_hook
 
-from h2q import gate
-from h2q.challenger import Recipe, challenger_config
+from h2q.checkpoint.model_file import load_model
 from h2q.config import ModelConfig, TrainingConfig
-from h2q.corpus import ByteStream, Corpus, open_corpus
-from h2q.evaluation import evaluate
-from h2q.files import write_bytes
-from h2q.hardware import choose_dtype
-from h2q.lessons import own_text
-from h2q.model import Transformer
-from h2q.model_file import load_model
-from h2q.trainer import LocalModelTrainer
+from h2q.datasets.corpus import ByteStream, Corpus, open_corpus
+from h2q.evaluation import significance
+from h2q.evaluation.held_out import evaluate
+from h2q.evolution.challenger import Recipe, challenger_config
+from h2q.evolution.lesson import own_text
+from h2q.model.transformer import Transformer
+from h2q.system.device import choose_dtype
+from h2q.system.files import write_bytes
+from h2q.training.trainer import LocalModelTrainer
 
 MODELS = {
     "short": ModelConfig(
@@ -128,13 +128,13 @@ def measure_prose(model: Transformer, report: ByteStream) -> dict:
     }
 
 
-def prose_difference(first: list[dict], other: list[dict]) -> gate.Difference:
+def prose_difference(first: list[dict], other: list[dict]) -> significance.Difference:
     """Bits per byte of ``first`` less ``other`` with a 95 % interval, paired by window of the
     report over all of them."""
     sums = [np.concatenate([row["sums"] for row in rows]) / math.log(2) for rows in (first, other)]
     counts = np.concatenate([row["counts"] for row in first])
     windows = np.concatenate([np.arange(len(row["sums"])) for row in first])
-    return gate.paired_difference(*sums, counts, windows, _SIDE_LEVEL)
+    return significance.paired_difference(*sums, counts, windows, _SIDE_LEVEL)
 
 
 @contextlib.contextmanager

@@ -35,15 +35,16 @@ from arms import (
 )
 from people import open_people, write_people
 
-from h2q.capability import score
 from h2q.config import EvolutionConfig
-from h2q.console import Console
-from h2q.evolution import SelfEvolutionEngine
-from h2q.files import read_json, write_json
-from h2q.knowledge import create_sample_text
-from h2q.lessons import write_about
-from h2q.splits import ask, is_asked
-from h2q.wordings import TRAIN, fill, questions, statements
+from h2q.datasets.sample_text import create_sample_text
+from h2q.datasets.templates import TRAIN, fill, questions, statements
+from h2q.evaluation.exact_match import score
+from h2q.evolution.engine import SelfEvolutionEngine
+from h2q.evolution.examiner import ask
+from h2q.evolution.lesson import write_about
+from h2q.evolution.splits import is_asked
+from h2q.system.console import Console
+from h2q.system.files import read_json, write_json
 
 MEASURED_SHARE = 0.16  # of E's bytes, charged for its forward passes, the teacher's among them
 

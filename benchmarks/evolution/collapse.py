@@ -32,13 +32,13 @@ from arms import (
 )
 
 from h2q.config import EvolutionConfig, SamplingConfig, derived_seed
-from h2q.corpus import Corpus
-from h2q.decoding import Decoder
-from h2q.evolution import SelfEvolutionEngine
-from h2q.files import read_json, write_bytes, write_json
-from h2q.generation import generate_batch
-from h2q.knowledge import load_knowledge_base
-from h2q.model import Transformer
+from h2q.datasets.corpus import Corpus
+from h2q.datasets.knowledge_base import load_knowledge_base
+from h2q.evolution.engine import SelfEvolutionEngine
+from h2q.generation.generate import generate_batch
+from h2q.model.decoder import Decoder
+from h2q.model.transformer import Transformer
+from h2q.system.files import read_json, write_bytes, write_json
 
 ARMS = ("replaced", "accumulated", "gated")
 TEXT_BYTES = 300_000

@@ -17,7 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-from h2q import gate
+from h2q.evaluation import significance
+from h2q.evolution import gate
 
 
 def answers(generator, entities: int, flipped: float):
@@ -65,8 +66,8 @@ def false_promotions(shape: str, lifetimes: int, attempts: int, seed: int, *, ga
     for _ in range(lifetimes):
         for attempt in range(1, attempts + 1):
             found = SHAPES[shape](generator)
-            difference = gate.paired_difference(*found, gate.level_of_attempt(attempt))
-            same = gate.Difference(0.0, 0.0, 0.0, gate.SAFE_LEVEL, len(found[0]))
+            difference = significance.paired_difference(*found, gate.level_of_attempt(attempt))
+            same = significance.Difference(0.0, 0.0, 0.0, gate.SAFE_LEVEL, len(found[0]))
             judged = gate.judge(difference, same, (0, 0, 0), (0, 0, 0.0))
             if judged.promoted if gated else difference.mean < 0:
                 count += 1

@@ -4,8 +4,8 @@ import json
 import random
 from pathlib import Path
 
-from h2q.files import write_bytes, write_json
-from h2q.knowledge import KnowledgeBase, load_knowledge_base
+from h2q.datasets.knowledge_base import KnowledgeBase, load_knowledge_base
+from h2q.system.files import write_bytes, write_json
 
 SYLLABLES = [
     "ba",

@@ -36,12 +36,12 @@ from arms import (
     put_away,
 )
 
-from h2q.challenger import Recipe, challenger_config
 from h2q.config import EvolutionConfig
-from h2q.evaluation import evaluate
-from h2q.evolution import SelfEvolutionEngine
-from h2q.files import read_json, write_bytes, write_json
-from h2q.trainer import LocalModelTrainer
+from h2q.evaluation.held_out import evaluate
+from h2q.evolution.challenger import Recipe, challenger_config
+from h2q.evolution.engine import SelfEvolutionEngine
+from h2q.system.files import read_json, write_bytes, write_json
+from h2q.training.trainer import LocalModelTrainer
 
 CASES = ("clean", "scarce", "noisy")
 BASE_BYTES = 1_000_000

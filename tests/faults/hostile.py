@@ -26,9 +26,9 @@ from pathlib import Path
 
 import torch
 
-from h2q import checkpoint
+from h2q.checkpoint import container
 from h2q.config import ModelConfig
-from h2q.model import Transformer
+from h2q.model.transformer import Transformer
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 MEMORY_BYTES = 2**30
@@ -46,7 +46,7 @@ _DANGEROUS = (
 def good_file(path: Path) -> bytes:
     """A small model, saved as the product does."""
     model = Transformer(_CONFIG).initialize(0)
-    checkpoint.save(path, model.state_dict(), _METADATA)
+    container.save(path, model.state_dict(), _METADATA)
     return path.read_bytes()
 
 
@@ -83,11 +83,11 @@ def _gadgets(marker: str) -> dict:
 def _content(**parts) -> dict:
     """What ``checkpoint.save`` writes, with other parts and, where it can be had, the right hash."""
     tensors = Transformer(_CONFIG).initialize(0).state_dict()
-    content = {"format": checkpoint.FORMAT, "version": checkpoint.FORMAT_VERSION}
+    content = {"format": container.FORMAT, "version": container.FORMAT_VERSION}
     content |= {"metadata": json.dumps(_METADATA), "tensors": dict(tensors), **parts}
     if "sha256" not in content:
         with contextlib.suppress(Exception):
-            content["sha256"] = checkpoint._digest(content["tensors"], content["metadata"])
+            content["sha256"] = container._digest(content["tensors"], content["metadata"])
     return content
 
 
@@ -393,10 +393,10 @@ class Guard:
 
 def _guard() -> None:
     """Loads each file named on stdin and answers with a line."""
-    from h2q.console import Console
-    from h2q.errors import ModelFileError
-    from h2q.model_file import load_model
-    from h2q.saved_run import load_saved_run
+    from h2q.checkpoint.model_file import load_model
+    from h2q.checkpoint.saved_run import load_saved_run
+    from h2q.system.console import Console
+    from h2q.system.errors import ModelFileError
 
     class Deaf(Console):
         def warn(self, key, **values):

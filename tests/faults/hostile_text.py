@@ -5,9 +5,9 @@ import random
 from collections.abc import Iterator
 from pathlib import Path
 
-from h2q.corpus import open_corpus
-from h2q.errors import CorpusError
-from h2q.text_files import scan
+from h2q.datasets.corpus import open_corpus
+from h2q.datasets.text_files import scan
+from h2q.system.errors import CorpusError
 
 CODECS = (
     "utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "gb18030", "gbk", "big5",

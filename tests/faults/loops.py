@@ -12,21 +12,16 @@ from dataclasses import asdict
 from pathlib import Path
 from unittest.mock import patch
 
-from h2q import checkpoint
-from h2q.config import (
-    CHECKPOINT_DIR,
-    EVOLUTION_STATS,
-    MODEL_PATH,
-    ModelConfig,
-    SamplingConfig,
-    TrainingConfig,
-)
-from h2q.console import Console
-from h2q.errors import H2QError
-from h2q.inference import LocalInferenceModel
-from h2q.model import Transformer
-from h2q.model_file import save_model
-from h2q.saved_run import load_saved_run
+from h2q.checkpoint import container
+from h2q.checkpoint.directory import CheckpointDirectory
+from h2q.checkpoint.model_file import save_model
+from h2q.checkpoint.saved_run import load_saved_run
+from h2q.config import ModelConfig, SamplingConfig, TrainingConfig
+from h2q.generation.inference import LocalInferenceModel
+from h2q.model.transformer import Transformer
+from h2q.system.console import Console
+from h2q.system.errors import H2QError
+from h2q.system.paths import CHECKPOINT_DIR, EVOLUTION_STATS, MODEL_PATH
 
 from .nursery import CALLS, Nursery
 from .trials import Runs, newest_healthy, state_on_disk, write_text
@@ -91,7 +86,7 @@ def half_recovered(runs: Runs) -> Path:
     ending = runs.train(output, inject="rename:signal=KILL:when=8")
     assert ending.code == -9
     output.rename(base)
-    newest = list(checkpoint.CheckpointDirectory(base / CHECKPOINT_DIR).steps().values())[-1]
+    newest = list(CheckpointDirectory(base / CHECKPOINT_DIR).steps().values())[-1]
     data = newest.read_bytes()
     newest.write_bytes(data[: len(data) // 2])
     return base
@@ -124,10 +119,10 @@ def damaged_at_every_place(runs: Runs, share: float, step_bytes: int = 64) -> Tr
     """Row 16: the newest checkpoint with a byte flipped, or cut, at every 64th place."""
     output = runs.fresh()
     runs.train(output)
-    directory = checkpoint.CheckpointDirectory(output / CHECKPOINT_DIR)
+    directory = CheckpointDirectory(output / CHECKPOINT_DIR)
     (*_, (older, other), (_, newest)) = directory.steps().items()
-    healthy, (tensors, metadata) = newest.read_bytes(), checkpoint.load(newest)
-    load, loaded = checkpoint.load, checkpoint.load(other)
+    healthy, (tensors, metadata) = newest.read_bytes(), container.load(newest)
+    load, loaded = container.load, container.load(other)
 
     def load_but_once(path: Path):  # the older one is the same every time
         return loaded if path == other else load(path)
@@ -140,7 +135,7 @@ def damaged_at_every_place(runs: Runs, share: float, step_bytes: int = 64) -> Tr
             newest.unlink(missing_ok=True)  # best.pt is the same file
             newest.write_bytes(damaged)
             heard = _Listening()
-            with patch.object(checkpoint, "load", load_but_once):
+            with patch.object(container, "load", load_but_once):
                 found = load_saved_run(output, heard)
             problem = ""
             if found.path == newest:
@@ -174,7 +169,7 @@ class Evolutions:
 
     # The cycle's own text, small: what is tried is the promotion, not the learning.
     FIRST = (
-        "import h2q.cli as c; make = c.EvolutionConfig\n"
+        "import h2q.cli.main as c; make = c.EvolutionConfig\n"
         "c.EvolutionConfig = lambda **v: make(**{**v, 'cycle_bytes': 4_000})\n"
     )
 
@@ -201,7 +196,7 @@ class Evolutions:
         ending = self.evolve(straight)
         if ending.code != 0:
             raise RuntimeError(ending.stderr)
-        self.promoted, _ = checkpoint.load(straight / MODEL_PATH)
+        self.promoted, _ = container.load(straight / MODEL_PATH)
         self.stderr = ending.stderr
 
     def fresh(self) -> Path:
@@ -222,7 +217,7 @@ class Evolutions:
         """What is wrong with the champion after a kill; an empty string where nothing is."""
         path = output / MODEL_PATH
         try:
-            found, _ = checkpoint.load(path)
+            found, _ = container.load(path)
         except H2QError as error:
             return f"no champion: {error}"
         new = found.keys() == self.promoted.keys()

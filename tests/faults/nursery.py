@@ -159,10 +159,10 @@ def _use_small_model() -> None:
 
 def run_small(arguments: list[str]) -> int:
     """The training command with the small model, in a process that is not forked from a server."""
-    from h2q import cli
+    from h2q.cli import main
 
     _use_small_model()
-    return cli.train_main(arguments)
+    return main.train_main(arguments)
 
 
 def _child(request: dict) -> None:
@@ -186,9 +186,9 @@ def _child(request: dict) -> None:
 
 def _report_saves_to(descriptor: int) -> None:
     """Notes each step whose save has returned, by a call that nothing is injected into."""
-    from h2q import report
-    from h2q.checkpoint import CheckpointDirectory
-    from h2q.trainer import LocalModelTrainer
+    from h2q.checkpoint.directory import CheckpointDirectory
+    from h2q.cli import report_plot
+    from h2q.training.trainer import LocalModelTrainer
 
     save, count = CheckpointDirectory.save, 0
 
@@ -202,7 +202,7 @@ def _report_saves_to(descriptor: int) -> None:
     CheckpointDirectory.save = save_and_note
     # Both take longer than all steps together; a picture is written all the same.
     LocalModelTrainer._show_sample = lambda self: None
-    report.draw = lambda log, history: _Picture()
+    report_plot.draw = lambda log, history: _Picture()
 
 
 class _Picture:
@@ -211,11 +211,11 @@ class _Picture:
 
 
 def _run(script: str, arguments: list[str]) -> int:
-    from h2q import cli
+    from h2q.cli import main
 
     names = {"train": "local_training_system.py", "chat": "local_inference_demo.py"}
     sys.argv = [names[script], *arguments]
-    return (cli.train_main if script == "train" else cli.chat_main)(arguments)
+    return (main.train_main if script == "train" else main.chat_main)(arguments)
 
 
 if __name__ == "__main__":

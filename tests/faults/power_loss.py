@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from h2q import checkpoint
-from h2q.config import CHECKPOINT_DIR, MODEL_PATH
-from h2q.errors import H2QError
-from h2q.model_file import load_model
+from h2q.checkpoint.directory import CheckpointDirectory
+from h2q.checkpoint.model_file import load_model
+from h2q.system.errors import H2QError
+from h2q.system.paths import CHECKPOINT_DIR, MODEL_PATH
 
 from .trials import Runs
 
@@ -155,7 +155,7 @@ def lost_at_every_moment(runs: Runs) -> Iterator[tuple[str, str]]:
 
 
 def _judge(directory: Path, acknowledged: int) -> str:
-    run = checkpoint.CheckpointDirectory(directory / CHECKPOINT_DIR)
+    run = CheckpointDirectory(directory / CHECKPOINT_DIR)
     try:
         found = run.load_newest(lambda path, error: None)
     except H2QError as error:

@@ -1,7 +1,7 @@
 """Rows 5, 7 and 8: a disk that is full, a directory that is read-only, an output nobody reads."""
 
-from h2q import checkpoint
-from h2q.config import CHECKPOINT_DIR
+from h2q.checkpoint.directory import CheckpointDirectory
+from h2q.system.paths import CHECKPOINT_DIR
 
 from .trials import arguments, final_state, snapshot
 
@@ -9,7 +9,7 @@ from .trials import arguments, final_state, snapshot
 def mounting(command: str, at_the_end: str = "true") -> str:
     """Code that gives a child a mount namespace of its own and runs ``command`` there."""
     return (
-        "import ctypes, os, h2q.cli as c\n"
+        "import ctypes, os, h2q.cli.main as c\n"
         "assert ctypes.CDLL(None).unshare(0x20000) == 0  # CLONE_NEWNS\n"
         f"assert os.system('mount --make-rprivate / && ' + {command!r}) == 0\n"
         "main = c.train_main\n"
@@ -29,7 +29,7 @@ def test_row_5_full_disk(runs, mounts, tmp_path):
     assert len(lines) == 1 and "step_" in lines[0] and "No space left" in lines[0]
     files = snapshot(out)
     assert not [name for name in files if name.endswith(".tmp")]
-    assert checkpoint.CheckpointDirectory(out / CHECKPOINT_DIR).steps(), "there was room for one"
+    assert CheckpointDirectory(out / CHECKPOINT_DIR).steps(), "there was room for one"
     assert runs.finish(out, ending.acknowledged) == ""
 
 

@@ -6,9 +6,10 @@ import sys
 
 import pytest
 
-from h2q import checkpoint
-from h2q.config import CHECKPOINT_DIR
-from h2q.errors import ModelFileError
+from h2q.checkpoint import container
+from h2q.checkpoint.directory import CheckpointDirectory
+from h2q.system.errors import ModelFileError
+from h2q.system.paths import CHECKPOINT_DIR
 
 from . import hostile
 from .trials import arguments, snapshot
@@ -113,10 +114,10 @@ def test_row_20_positions_that_cannot_be_are_refused(runs, name):
         output = runs.fresh()
         ending = runs.train(output, inject=None, first=_KILL_AFTER_TWO_SAVES)
         assert ending.code == -9
-        newest = list(checkpoint.CheckpointDirectory(output / CHECKPOINT_DIR).steps().values())[-1]
-        tensors, metadata = checkpoint.load(newest)
+        newest = list(CheckpointDirectory(output / CHECKPOINT_DIR).steps().values())[-1]
+        tensors, metadata = container.load(newest)
         metadata["position"][name] = value
-        checkpoint.save(newest, tensors, metadata)
+        container.save(newest, tensors, metadata)
         before = snapshot(output)
         resumed = runs.train(output, resume=True)
         assert resumed.code == 2, (value, resumed.stderr)
@@ -127,7 +128,7 @@ def test_row_20_positions_that_cannot_be_are_refused(runs, name):
 
 _KILL_AFTER_TWO_SAVES = """
 import os
-from h2q.checkpoint import CheckpointDirectory as D
+from h2q.checkpoint.directory import CheckpointDirectory as D
 save = D.save
 def save_and_die(self, step, *arguments, **options):
     save(self, step, *arguments, **options)
@@ -144,4 +145,4 @@ def test_row_33_a_pipe_is_no_model(nursery, tmp_path):
         assert ending.code == 2
         assert str(path) in ending.stderr
     with pytest.raises(ModelFileError):
-        checkpoint.load(tmp_path / "pipe.pt")
+        container.load(tmp_path / "pipe.pt")

@@ -6,8 +6,8 @@ import subprocess
 import sys
 import traceback
 
-from h2q.config import CHECKPOINT_DIR
-from h2q.text_files import scan
+from h2q.datasets.text_files import scan
+from h2q.system.paths import CHECKPOINT_DIR
 
 from . import hostile_text
 from .nursery import REPOSITORY
@@ -21,7 +21,7 @@ def test_row_29_bytes_trained_on_are_the_text_or_the_file_is_skipped(tmp_path):
 
 def test_the_judge_sees_wrong_bytes(tmp_path, monkeypatch):
     """Shows that the test above can fail."""
-    from h2q import encodings
+    from h2q.datasets import encodings
 
     def careless(source, encoding, target):
         target.write(source.read_bytes().decode(encoding).encode()[:-3])
@@ -38,7 +38,7 @@ def test_row_31_a_gigabyte_in_one_line_takes_bounded_memory(tmp_path):
             stream.write(head)
             stream.truncate(2**30)
     code = (
-        "import resource, sys; from pathlib import Path; from h2q.text_files import scan\n"
+        "import resource, sys; from pathlib import Path; from h2q.datasets.text_files import scan\n"
         "size = int(Path('/proc/self/statm').read_text().split()[0]) * resource.getpagesize()\n"
         "resource.setrlimit(resource.RLIMIT_AS, (size + 2**26, size + 2**26))\n"
         f"found = scan(Path({str(tmp_path)!r}), Path({str(tmp_path / 'cache')!r}))\n"

@@ -7,7 +7,7 @@ from unittest.mock import ANY
 
 import pytest
 
-from h2q import checkpoint
+from h2q.checkpoint import container
 
 from . import loops
 
@@ -51,7 +51,7 @@ def test_row_25_kill_inside_a_promotion(evolutions, strace):
 # The loops must notice when the product is broken: it is, on purpose, in what is disturbed.
 
 _REMOVES_FIRST = """
-from h2q.checkpoint import CheckpointDirectory
+from h2q.checkpoint.directory import CheckpointDirectory
 save = CheckpointDirectory.save
 def removing_first(self, *arguments, **options):
     for old in self.steps().values():
@@ -68,11 +68,11 @@ def ignoring(descriptor):
 os.fsync = ignoring
 """
 _PROMOTES_IN_TWO_STEPS = """
-import h2q.evolution
+import h2q.evolution.engine
 def promote(source, target):
     target.unlink(missing_ok=True)
     source.rename(target)
-h2q.evolution.promote = promote
+h2q.evolution.engine.promote = promote
 """
 
 
@@ -94,7 +94,7 @@ def test_row_6_notices_an_error_that_is_passed_over(runs, strace, monkeypatch):
 
 
 def test_row_16_notices_a_loader_that_takes_a_damaged_checkpoint(runs, monkeypatch):
-    monkeypatch.setattr(checkpoint, "_digest", lambda *_: ANY)
+    monkeypatch.setattr(container, "_digest", lambda *_: ANY)
     assert noticed(loops.damaged_at_every_place(runs, share=0.004), "other contents")
 
 

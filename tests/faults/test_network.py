@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from h2q.config import MODEL_PATH
+from h2q.system.paths import MODEL_PATH
 
 from .loops import Evolutions
 from .nursery import REPOSITORY
@@ -67,7 +67,7 @@ def test_row_38_no_command_opens_a_socket(runs, evolutions, strace, tmp_path):
 
 def test_the_trace_sees_a_socket(nursery, strace, tmp_path):
     """Shows that the test above can fail: a child that opens one before the tripwire is armed."""
-    first = "import socket, h2q.cli as c; run = c._run\n"
+    first = "import socket, h2q.cli.main as c; run = c._run\n"
     first += (
         "def opening(*a): socket.socket(socket.AF_INET).close(); return run(*a)\nc._run = opening\n"
     )
@@ -79,7 +79,7 @@ def test_the_trace_sees_a_socket(nursery, strace, tmp_path):
 def test_row_38_the_tripwire_ends_a_training_that_reaches_out(runs):
     output = runs.fresh()
     first = (
-        "from h2q.trainer import LocalModelTrainer as C\n"
+        "from h2q.training.trainer import LocalModelTrainer as C\n"
         "C.train_step = lambda *_: __import__('socket').create_connection(('127.0.0.1', 9))\n"
     )
     ending = runs.nursery.train(*arguments(runs.text, output), first=first)

@@ -6,11 +6,12 @@ import sys
 
 import pytest
 
-from conftest import run_file
-from h2q import checkpoint
-from h2q.config import MODEL_PATH, ModelConfig
-from h2q.model import Transformer
-from h2q.model_file import save_model
+from h2q.checkpoint import container
+from h2q.checkpoint.model_file import save_model
+from h2q.config import ModelConfig
+from h2q.model.transformer import Transformer
+from h2q.system.paths import MODEL_PATH
+from tests.conftest import run_file
 
 from .nursery import REPOSITORY
 from .trials import arguments
@@ -90,9 +91,9 @@ def test_row_36_names_and_metadata_are_made_harmless(runs, nursery, place, tmp_p
     (folder / f"{bad}.txt").write_bytes(bytes(100))
     trained = nursery.train(*arguments(folder, tmp_path / "out", epochs=1))
     assert trained.code == 0 and "\\x1b]0;owned\\x07" in trained.stderr
-    tensors, metadata = checkpoint.load(place / MODEL_PATH)
+    tensors, metadata = container.load(place / MODEL_PATH)
     metadata["model"][bad] = 1
-    checkpoint.save(tmp_path / "bad.pt", tensors, metadata)
+    container.save(tmp_path / "bad.pt", tensors, metadata)
     loaded = nursery.chat("--model", tmp_path / "bad.pt")
     assert loaded.code == 2 and "owned" in loaded.stderr
     flagged = nursery.chat(f"--{bad}")

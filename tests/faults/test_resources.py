@@ -11,7 +11,7 @@ _RUN = "import sys; from tests.faults.nursery import run_small; sys.exit(run_sma
 
 _LITTLE_MEMORY = """
 import resource, torch
-from h2q.trainer import LocalModelTrainer as C
+from h2q.training.trainer import LocalModelTrainer as C
 step = C.train_step
 def hungry(self, *batch):
     if self.position.step == 2:
@@ -39,7 +39,7 @@ def test_row_40_a_crash_shows_a_stack_and_the_run_resumes(runs):
     for number in (signal.SIGSEGV, signal.SIGABRT, signal.SIGFPE, signal.SIGBUS):
         output = runs.fresh()
         first = (
-            "import os; from h2q.trainer import LocalModelTrainer as C; step = C.train_step\n"
+            "import os; from h2q.training.trainer import LocalModelTrainer as C; step = C.train_step\n"
             "def crashing(self, *batch):\n"
             f"    if self.position.step == 2: os.kill(os.getpid(), {int(number)})\n"
             "    return step(self, *batch)\n"
@@ -53,7 +53,7 @@ def test_row_40_a_crash_shows_a_stack_and_the_run_resumes(runs):
 
 def test_row_40_a_process_that_hangs_can_be_asked_where(runs, tmp_path):
     """SIGUSR1 shows the stack of every thread, and the work goes on."""
-    code = "import h2q.trainer as T; T.evaluate = lambda *_, **__: __import__('time').sleep(600)\n"
+    code = "import h2q.training.trainer as T; T.evaluate = lambda *_, **__: __import__('time').sleep(600)\n"
     process = subprocess.Popen(
         [sys.executable, "-c", code + _RUN, *map(str, arguments(runs.text, tmp_path / "out"))],
         cwd=REPOSITORY,

@@ -11,8 +11,8 @@ import time
 
 import pytest
 
-from h2q import checkpoint
-from h2q.config import CHECKPOINT_DIR
+from h2q.checkpoint.directory import CheckpointDirectory
+from h2q.system.paths import CHECKPOINT_DIR
 
 from .nursery import REPOSITORY
 from .trials import arguments, final_state, snapshot, write_text
@@ -75,14 +75,14 @@ def test_row_9_ctrl_c_once_saves_and_says_how_to_go_on(long_text, tmp_path):
         assert terminal.process.wait(120) == 130
         terminal.see("--resume")
         assert "Traceback" not in terminal.screen
-    assert checkpoint.CheckpointDirectory(tmp_path / "out" / CHECKPOINT_DIR).steps()
+    assert CheckpointDirectory(tmp_path / "out" / CHECKPOINT_DIR).steps()
 
 
 # Where a second Ctrl-C comes, by the function in which it is raised.
 _PLACES = {
-    "step": "from h2q.learner import Learner as C; name = '_update'",
-    "save": "import h2q.checkpoint as C; name = '_digest'",
-    "evaluation": "import h2q.trainer as C; name = 'evaluate'",
+    "step": "from h2q.training.train_step import Learner as C; name = '_update'",
+    "save": "import h2q.checkpoint.container as C; name = '_digest'",
+    "evaluation": "import h2q.training.trainer as C; name = 'evaluate'",
 }
 _SIGNAL = """
 import os, signal
@@ -124,7 +124,7 @@ def test_row_11_termination_saves(runs, place, number):
 
 
 _AT_START = """
-import os, h2q.commands as C
+import os, h2q.cli.train as C
 opened = C.open_corpus
 def disturbed(*arguments, **options):
     os.kill(os.getpid(), 15)
@@ -194,7 +194,7 @@ def test_row_13_order_is_by_step_whatever_the_clock_says(runs, seconds):
     output = runs.fresh()
     killed = runs.train(output, first=disturbance("step", 4, signal.SIGKILL))
     assert killed.code == -9
-    files = checkpoint.CheckpointDirectory(output / CHECKPOINT_DIR).steps()
+    files = CheckpointDirectory(output / CHECKPOINT_DIR).steps()
     for step, path in files.items():
         os.utime(path, (time.time() + seconds - 1e5 * step,) * 2)
     first = _OTHER_CLOCK.format(seconds=seconds)
@@ -231,7 +231,7 @@ def test_row_15_another_machine_is_warned_about(runs, first, name):
 def test_row_17_all_checkpoints_broken_is_refused(runs):
     output = runs.fresh()
     assert runs.train(output).code == 0
-    directory = checkpoint.CheckpointDirectory(output / CHECKPOINT_DIR)
+    directory = CheckpointDirectory(output / CHECKPOINT_DIR)
     for path in directory.steps().values():
         data = path.read_bytes()
         path.unlink()  # best.pt may be the same file
@@ -244,7 +244,7 @@ def test_row_17_all_checkpoints_broken_is_refused(runs):
 
 
 _POISON = """
-import torch, h2q.trainer as T
+import torch, h2q.training.trainer as T
 norm, calls = torch.nn.utils.get_total_norm, []
 def poisoned(gradients):
     calls.append(1)
@@ -278,7 +278,7 @@ def test_row_28_text_that_changes_while_it_is_trained_on(runs, tmp_path):
         text.write_bytes(original)
         os.utime(text, ns=(10**18, 10**18))
         first = (
-            "import os; from h2q.trainer import LocalModelTrainer as C; step = C.train_step\n"
+            "import os; from h2q.training.trainer import LocalModelTrainer as C; step = C.train_step\n"
             f"path = {str(text)!r}\n"
             "def changing(self, *batch):\n"
             f"    if self.position.step == 1: {change}\n"

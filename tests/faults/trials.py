@@ -6,9 +6,10 @@ import random
 import shutil
 from pathlib import Path
 
-from h2q import checkpoint
-from h2q.config import CHECKPOINT_DIR, MODEL_PATH, TRAINING_LOG
-from h2q.files import LOCK_NAME
+from h2q.checkpoint import container
+from h2q.checkpoint.directory import CheckpointDirectory
+from h2q.system.files import LOCK_NAME
+from h2q.system.paths import CHECKPOINT_DIR, MODEL_PATH, TRAINING_LOG
 
 from .nursery import Ending, Nursery
 
@@ -35,10 +36,10 @@ def arguments(text: Path, output: Path, *, resume: bool = False, epochs: int = 2
 
 def final_state(output: Path) -> dict[str, str]:
     """Digests of all that a finished run leaves: its newest checkpoint, log and model."""
-    newest = list(checkpoint.CheckpointDirectory(output / CHECKPOINT_DIR).steps().values())[-1]
-    tensors, metadata = checkpoint.load(newest)
+    newest = list(CheckpointDirectory(output / CHECKPOINT_DIR).steps().values())[-1]
+    tensors, metadata = container.load(newest)
     log = json.loads((output / TRAINING_LOG).read_text(encoding="utf-8"))
-    model, provenance = checkpoint.load(output / MODEL_PATH)
+    model, provenance = container.load(output / MODEL_PATH)
     return {
         "tensors": _digest_tensors(tensors),
         "metadata": _digest_json(metadata),
@@ -96,11 +97,11 @@ def _digest_of_file(path: Path) -> str:
     data = path.read_bytes()
     try:
         if path.suffix == ".pt":
-            tensors, metadata = checkpoint.load(path)
+            tensors, metadata = container.load(path)
             return _digest_tensors(tensors) + _digest_json(metadata)
         if path.suffix == ".json":
             return _digest_json(json.loads(data))
-    except (checkpoint.ModelFileError, ValueError):
+    except (container.ModelFileError, ValueError):
         pass
     return hashlib.sha256(data).hexdigest()
 
@@ -161,13 +162,13 @@ class Runs:
 
 def newest_healthy(output: Path) -> int:
     """The step of the newest checkpoint that can be loaded; 0 where there is none."""
-    found = checkpoint.CheckpointDirectory(output / CHECKPOINT_DIR).steps()
+    found = CheckpointDirectory(output / CHECKPOINT_DIR).steps()
     return max((step for step, path in found.items() if _is_healthy(path)), default=0)
 
 
 def _is_healthy(path: Path) -> bool:
     try:
-        checkpoint.load(path)
-    except checkpoint.ModelFileError:
+        container.load(path)
+    except container.ModelFileError:
         return False
     return True

@@ -1,0 +1,113 @@
+"""What a person's text is, told before training on it: encodings, size, lines to look at.
+
+Also what is there twice. Reads a few KiB besides what the scan has counted.
+"""
+
+import shutil
+from collections import defaultdict
+from pathlib import Path
+
+from h2q.datasets.corpus import ByteStream, Corpus
+from h2q.datasets.text_files import Scan, TextFile
+from h2q.model.tokenizer import END_OF_DOCUMENT, decode
+from h2q.system.console import Console, columns
+from h2q.system.messages.catalogue import message
+
+LINES_SHOWN = 3
+LINE_COLUMNS = 72  # at most; a Chinese character takes two
+_INDENT_COLUMNS = 6  # before a line that is shown, and the last column of the terminal
+FILES_SHOWN = 10
+_PIECE_BYTES = 4096  # read to find a line in
+
+
+def report_text(corpus: Corpus, path: Path, console: Console, every_file: bool = False) -> None:
+    """Says what was found below ``path``: one line in all, then what deserves a look.
+
+    Files in UTF-8 are counted only, others named, ten at the most; ``every_file`` names all.
+    """
+    found, root = corpus.scan, corpus.scan.path
+    for skipped, reason in found.skipped:
+        console.warn("train.skipped", path=_below(root, skipped), reason=message(reason))
+    console.say(
+        "train.corpus",
+        path=path,
+        encodings=_encodings(found),
+    )
+    console.say(
+        "train.text",
+        characters=sum(file.characters for file in found.files),
+        lines=sum(file.lines for file in found.files),
+        train=len(corpus.train) - len(found.files),
+        heldout=len(corpus.heldout),
+    )
+    named = [file for file in found.files if every_file or not file.encoding.startswith("utf-8")]
+    shown = named if every_file else named[:FILES_SHOWN]
+    for file in shown:
+        encoding = file.encoding.upper()
+        console.say("train.file", name=_below(root, file.path), encoding=encoding, size=file.size)
+    if len(shown) < len(named):
+        console.say("train.more_files", count=len(named) - len(shown))
+    for line in sample_lines(corpus.train):
+        console.say("train.line", text=line)
+    for copies in duplicates(found.files)[:FILES_SHOWN]:
+        console.warn(
+            "train.duplicates", paths=" = ".join(str(_below(root, copy)) for copy in copies)
+        )
+    if corpus.heldout_scan is not None:
+        trained = {file.digest for file in found.files}
+        for file in corpus.heldout_scan.files:
+            if file.digest in trained:
+                console.warn("train.heldout_is_trained", path=file.path)
+
+
+def duplicates(files: list[TextFile]) -> list[list[Path]]:
+    """The groups of files whose text is the same, byte for byte of UTF-8."""
+    by_digest = defaultdict(list)
+    for file in files:
+        by_digest[file.digest].append(file.path)
+    return [paths for paths in by_digest.values() if len(paths) > 1]
+
+
+def sample_lines(stream: ByteStream, count: int = LINES_SHOWN) -> list[str]:
+    """``count`` lines from evenly spread places, decoded, no longer than a line on the screen.
+
+    From each place the first line that has something to read; fewer where there are none.
+    """
+    lines = []
+    for number in range(count):
+        start = len(stream) * (2 * number + 1) // (2 * count)
+        piece = stream.read(start, min(_PIECE_BYTES, len(stream)))
+        text = decode(piece.replace(bytes([END_OF_DOCUMENT]), b"\n"))
+        text = text.strip("\ufffd")  # the halves of characters at both ends
+        _, _, behind = text.partition("\n")  # the first line may have begun before
+        whole = (" ".join(line.split()) for line in (behind or text).splitlines())
+        line = next((line for line in whole if len(line) >= 4 and "\ufffd" not in line), "")
+        if line and line not in lines:
+            lines.append(line)
+    return [_cut(line) for line in lines]
+
+
+def _cut(line: str) -> str:
+    """``line``, or what of it fits on the screen with a mark that there is more."""
+    most = min(LINE_COLUMNS, shutil.get_terminal_size().columns - _INDENT_COLUMNS)
+    width = 0
+    for index, character in enumerate(line):
+        width += columns(character)
+        if width > most:
+            return line[: index - 1] + "…"
+    return line
+
+
+def _below(root: Path, path: Path) -> Path:
+    """The part of ``path`` below ``root``, or its name where it is ``root`` itself."""
+    return path.relative_to(root) if path != root else Path(path.name)
+
+
+def _encodings(found: Scan) -> str:
+    """``UTF-8 31 · GB18030 12 · 跳过 1（空文件）``."""
+    parts = [f"{name.upper()} {count}" for name, count in found.encodings.most_common()]
+    if found.skipped:
+        reasons = dict.fromkeys(message(reason) for _, reason in found.skipped)
+        why = " · ".join(reasons)
+        parts.append(message("train.skipped_count", count=len(found.skipped), why=why))
+    return " · ".join(parts)

@@ -1,0 +1,1 @@
+"""Files into bytes, facts and batches."""

@@ -1,0 +1,42 @@
+"""The sample text for a person who has none yet: passages, and sentences of the knowledge base."""
+
+import random
+from pathlib import Path
+
+from h2q.datasets.knowledge_base import WORDINGS_NAME, knowledge_files, parse_fact
+from h2q.datasets.templates import LANGUAGES, fill, read_wordings, statements
+from h2q.system.files import write_bytes
+from h2q.system.paths import shipped_data
+
+_SAMPLE_SEED = 42
+
+
+def create_sample_text(directory: Path) -> list[Path]:
+    """Writes sample text to ``directory`` for a person who has none; returns the files.
+
+    It holds the shipped passages and a statement of each shipped fact, half of the facts in
+    Chinese and half in English, in random order.
+    """
+    knowledge = shipped_data() / "knowledge_base"
+    wordings = read_wordings(knowledge / WORDINGS_NAME)
+    facts = sorted(
+        (
+            parse_fact(line)  # without the index, which would take a second
+            for path in knowledge_files(knowledge)["facts"]
+            for line in path.read_text(encoding="utf-8").splitlines()
+        ),
+        key=lambda fact: fact.id,
+    )
+    generator = random.Random(_SAMPLE_SEED)
+    paths = []
+    for turn, lang in enumerate(LANGUAGES):
+        path = shipped_data() / "sample_text" / f"passages.{lang}.txt"
+        passages = path.read_text(encoding="utf-8").strip().split("\n\n")
+        for fact in [fact for fact in facts if fact.lang == lang][turn::2]:
+            passages.append(fill(generator.choice(statements(wordings, fact)), fact))
+        generator.shuffle(passages)
+        text = "\n\n".join(dict.fromkeys(passages)) + "\n"
+        path = Path(directory) / f"sample_{lang}.txt"
+        write_bytes(path, text.encode("utf-8"))
+        paths.append(path)
+    return paths

@@ -1,0 +1,138 @@
+"""How a fact is stated and asked: templates by relation, and which questions are never trained on.
+
+``wordings.json`` holds ``{relation: {language: {"statements": [...], "questions": [...]}}}`` with
+``{subject}``, ``{object}`` and ``{relation}`` to be filled in. A relation without wordings of its
+own uses those of ``*``. Facts are not withheld from training, wordings of questions are: of each
+relation some are put away for ``dev``, which steers, some for ``gate``, which decides, and some
+for ``vault``, which is only reported. Does not know where facts come from.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from h2q.system.errors import KnowledgeError
+from h2q.system.files import read_json
+
+LANGUAGES = ("zh", "en")
+ANY_RELATION = "*"  # the wordings of a relation that has none of its own
+HELD_OUT = ("gate", "vault", "dev")
+TRAIN = "train"
+BLANK = "____"
+_FORMS = ("statements", "questions")
+_NEEDED = {"statements": ("{subject}", "{object}"), "questions": ("{subject}",)}
+_FEWEST_TO_SPLIT = 5  # questions; with fewer, all train and the general ones are held out
+Wordings = dict[str, dict[str, dict[str, list[str]]]]
+
+
+@dataclass(frozen=True)
+class Fact:
+    """``subject`` and ``object`` related by ``relation``, in one language."""
+
+    id: str
+    subject: str
+    relation: str
+    object: str
+    aliases: tuple[str, ...]  # other right answers to a question for the object
+    lang: str
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        return (self.object, *self.aliases)
+
+
+def read_wordings(path: Path) -> Wordings:
+    """The wordings in ``path``.
+
+    Raises ``KnowledgeError`` for a list that is empty, a statement without subject or object, and
+    a question without subject or with the object, which is its answer.
+    """
+    wordings = read_json(path)
+    if not isinstance(wordings, dict):
+        raise KnowledgeError("knowledge.wordings", path=path, relation="")
+    for relation, by_language in wordings.items():
+        try:
+            lists = {
+                (lang, form): by_language[lang][form] for lang in by_language for form in _FORMS
+            }
+        except (TypeError, KeyError, AttributeError):
+            lists = {("", "statements"): None}
+        for (_, form), templates in lists.items():
+            if not (isinstance(templates, list) and templates and _all_fit(templates, form)):
+                raise KnowledgeError("knowledge.wordings", path=path, relation=relation)
+    return wordings
+
+
+def _all_fit(templates: list, form: str) -> bool:
+    return all(
+        isinstance(template, str)
+        and all(name in template for name in _NEEDED[form])
+        and not (form == "questions" and "{object}" in template)
+        for template in templates
+    )
+
+
+def statements(wordings: Wordings, fact: Fact) -> list[str]:
+    """The templates that state ``fact``; all of them are trained on."""
+    return _of(wordings, fact.relation, fact.lang)["statements"]
+
+
+def questions(wordings: Wordings, fact: Fact, split: str) -> list[str]:
+    """The templates that ask for the object of ``fact`` in one of the four splits.
+
+    Which is where depends on the templates alone, in the order of their hashes: it stays when
+    facts or other relations are added.
+    """
+    own = _of(wordings, fact.relation, fact.lang)["questions"]
+    if len(own) >= _FEWEST_TO_SPLIT:
+        return _split(own)[split]
+    if split == TRAIN:
+        return own
+    general = _split(_of(wordings, ANY_RELATION, fact.lang)["questions"])[split]
+    return [template for template in general if template not in own] or general
+
+
+def _of(wordings: Wordings, relation: str, lang: str) -> dict[str, list[str]]:
+    return wordings.get(relation, {}).get(lang) or wordings[ANY_RELATION][lang]
+
+
+def _split(templates: list[str]) -> dict[str, list[str]]:
+    """A sixth to each of the splits that are held out, at least one; the rest trains."""
+    ordered = sorted(
+        dict.fromkeys(templates), key=lambda item: hashlib.sha256(item.encode()).digest()
+    )
+    each = max(1, len(ordered) // 6)
+    split = {
+        name: ordered[index * each : (index + 1) * each] for index, name in enumerate(HELD_OUT)
+    }
+    return {**split, TRAIN: ordered[len(HELD_OUT) * each :]}
+
+
+def fill(template: str, fact: Fact, *, blank: str = "") -> str:
+    """``template`` about ``fact``; the part that ``blank`` names is left open."""
+    relation = fact.relation.replace("_", " ")
+    parts = {"subject": fact.subject, "object": fact.object, "relation": relation}
+    if blank:
+        parts[blank] = BLANK
+    # In one pass: a subject that itself reads like a placeholder stays as it is.
+    pieces = []
+    while "{" in template:
+        before, _, rest = template.partition("{")
+        name, closed, after = rest.partition("}")
+        pieces.append(before)
+        if closed and name in parts:
+            pieces.append(parts[name])
+            template = after
+        else:
+            pieces.append("{")
+            template = rest
+    return "".join([*pieces, template])
+
+
+def longest_question_bytes(wordings: Wordings, fact: Fact) -> int:
+    """Bytes of the longest question about ``fact`` with its longest answer."""
+    templates = [
+        template for split in (TRAIN, *HELD_OUT) for template in questions(wordings, fact, split)
+    ]
+    question = max(len(fill(template, fact).encode("utf-8")) for template in templates)
+    return question + max(len(answer.encode("utf-8")) for answer in fact.answers)

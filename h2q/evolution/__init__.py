@@ -1,0 +1,1 @@
+"""The cycle of evolution and its proof."""

@@ -1,0 +1,188 @@
+"""Many prompts at once: read from a file or a pipe, answered together, told as text or as JSON.
+
+A file holds a prompt a line, or JSON lines where its name ends with ``.jsonl``: strings, or objects
+with ``prompt`` and, where wanted, settings of its own by the names of the flags. A line that
+cannot be used is named and left out; the others are answered.
+"""
+
+import functools
+import json
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from h2q.config import SamplingConfig, derived_seed, from_dict
+from h2q.generation.answer import shown
+from h2q.generation.generate import MOST_STREAMS, Generated, Stream, write
+from h2q.generation.inference import LocalInferenceModel
+from h2q.model.tokenizer import decode, encode
+from h2q.system.console import Console
+from h2q.system.errors import PromptsError, SettingError
+from h2q.system.files import parse_json
+
+STANDARD_INPUT = "-"
+_LINE_LIMIT_BYTES = 2**24  # 10 MB are a prompt; a disk image is not
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """One prompt and how to answer it; ``line`` is its place, from 1."""
+
+    line: int
+    text: str
+    sampling: SamplingConfig
+
+
+@dataclass(frozen=True)
+class Answer:
+    prompt: Prompt
+    generated: Generated
+    seconds: float  # from its first byte read to its last byte written
+
+
+def read_prompt(text: str) -> str:
+    """What ``--prompt`` means: ``-`` is all that comes from standard input."""
+    return decode(sys.stdin.buffer.read()) if text == STANDARD_INPUT else text
+
+
+@contextmanager
+def _opened(path: Path):
+    if str(path) == STANDARD_INPUT:
+        yield sys.stdin.buffer
+        return
+    try:
+        stream = open(path, "rb")  # noqa: SIM115  closed below
+    except OSError as error:
+        raise PromptsError("prompts.unreadable", path=path, reason=error.strerror) from error
+    with stream:
+        yield stream
+
+
+class PromptsFile:
+    """The prompts of a file, read as they are asked for; ``broken`` counts lines left out."""
+
+    def __init__(self, path: Path, sampling: SamplingConfig, console: Console):
+        self.path = path
+        self.broken = 0
+        self._sampling = sampling
+        self._console = console
+
+    def __iter__(self) -> Iterator[Prompt]:
+        as_json = Path(self.path).suffix == ".jsonl"
+        with _opened(self.path) as stream:
+            for line, data in enumerate(_lines(stream), 1):
+                try:
+                    if (prompt := self._parse(line, data, as_json)) is not None:
+                        yield prompt
+                except (ValueError, SettingError) as error:
+                    self.broken += 1
+                    self._console.warn(
+                        "prompts.line", path=self.path, line=line, reason=str(error)[:200]
+                    )
+
+    def _parse(self, line: int, data: bytes, as_json: bool) -> Prompt | None:
+        """None for a blank line; ``ValueError`` or ``SettingError`` for a broken one."""
+        if len(data) > _LINE_LIMIT_BYTES:
+            raise ValueError(f"more than {_LINE_LIMIT_BYTES} bytes")
+        text = data.decode("utf-8-sig" if line == 1 else "utf-8").rstrip("\r\n")
+        if not text.strip():
+            return None
+        given = {}
+        if as_json:
+            value = parse_json(text)
+            given = dict(value) if isinstance(value, dict) else {"prompt": value}
+            text = given.pop("prompt", None)
+            if not isinstance(text, str):
+                raise ValueError('no "prompt"')
+            if isinstance(given.get("stop"), list):
+                given["stop"] = tuple(given["stop"])
+        seed = derived_seed(self._sampling.seed, line - 1)
+        settings = {**asdict(self._sampling), "seed": seed, **given}
+        return Prompt(line, text, from_dict(SamplingConfig, settings))
+
+
+def _lines(stream: BinaryIO) -> Iterator[bytes]:
+    """Lines, each cut soon after the most that is used of one."""
+    while data := stream.readline(_LINE_LIMIT_BYTES + 1):
+        yield data
+        while len(data) > _LINE_LIMIT_BYTES and not data.endswith(b"\n"):
+            data = stream.readline(_LINE_LIMIT_BYTES + 1)
+
+
+def answers(
+    model: LocalInferenceModel, prompts: Iterable[Prompt], at_once: int = MOST_STREAMS
+) -> Iterator[Answer]:
+    """An answer to each of ``prompts``, in the order in which they are done.
+
+    At Ctrl-C come the unfinished ones, as far as they are, before ``KeyboardInterrupt`` is raised.
+    """
+    decoder = model.decoder(at_once)
+    working: dict[int, _Working] = {}
+
+    def requests() -> Iterator[Callable[[], Stream]]:
+        for number, prompt in enumerate(prompts):
+            working[number] = _Working(prompt, time.monotonic())
+            yield functools.partial(Stream, encode(prompt.text), prompt.sampling, decoder)
+
+    try:
+        for number, stream, text in write(decoder, requests()):
+            working[number].stream = stream
+            working[number].text += text
+            if stream.reason:
+                yield working.pop(number).answer(stream.reason)
+    except KeyboardInterrupt:
+        for unfinished in working.values():
+            yield unfinished.answer("interrupted")
+        raise
+
+
+@dataclass
+class _Working:
+    """An answer on its way."""
+
+    prompt: Prompt
+    started: float
+    stream: Stream | None = None
+    text: bytearray = field(default_factory=bytearray)
+
+    def answer(self, reason: str) -> Answer:
+        nats = self.stream.nats if self.stream else 0.0
+        generated = Generated(bytes(self.text), reason, nats)
+        return Answer(self.prompt, generated, time.monotonic() - self.started)
+
+
+def answer_all(
+    model: LocalInferenceModel,
+    prompts: Iterable[Prompt],
+    as_json: bool,
+    console: Console,
+    at_once: int = MOST_STREAMS,
+) -> None:
+    """Tells each answer as soon as it is there. Raises ``PromptsError`` at the end when lines were
+    left out."""
+    for answer in answers(model, prompts, at_once):
+        prompt, generated = answer.prompt, answer.generated
+        if not as_json:
+            console.say("chat.prompt", prompt=shown(prompt.text))
+            console.write(shown(prompt.text) + decode(generated.text) + "\n")
+            continue
+        console.data(
+            json.dumps(
+                {
+                    "line": prompt.line,
+                    "prompt": decode(encode(prompt.text)),
+                    "text": decode(generated.text),
+                    "bits_per_byte": generated.bits_per_byte,
+                    "reason": generated.reason,
+                    "seconds": round(answer.seconds, 4),
+                    "seed": prompt.sampling.seed,
+                },
+                ensure_ascii=False,
+            )
+        )
+    if broken := getattr(prompts, "broken", 0):
+        raise PromptsError("prompts.broken", path=prompts.path, count=broken)

@@ -1,0 +1,198 @@
+"""A conversation in a terminal: turns that build on each other, and commands that begin with ``/``.
+
+The model goes on from all that was said before, as far as its context reaches. What is typed stays
+in a history file beside the model; where it cannot be written, the conversation goes on without.
+"""
+
+import contextlib
+import os
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+
+from h2q.config import SamplingConfig, derived_seed, from_dict, nearest
+from h2q.generation.answer import answer
+from h2q.generation.inference import LocalInferenceModel
+from h2q.model.tokenizer import decode, encode
+from h2q.system.console import Console
+from h2q.system.errors import H2QError, SettingError, UnusableInput
+from h2q.system.files import read_json, write_json
+from h2q.system.messages.catalogue import message
+
+LEAVE = {"quit", "exit", "q", "/bye", "/quit", "/exit"}
+HISTORY_NAME = "chat_history"
+_HISTORY_LINES = 1000
+_MULTILINE = '"""'
+
+
+class Conversation:
+    """What was said, turn by turn, and the settings for the next one."""
+
+    def __init__(self, model: LocalInferenceModel, sampling: SamplingConfig, console: Console):
+        self.model = model
+        self.sampling = sampling
+        self.console = console
+        self.turns: list[tuple[str, str]] = []  # what was typed, what was answered
+        self._answers = 0  # so far, also those taken back: each has random numbers of its own
+
+    def run(self, first: str | None) -> None:
+        """Talks until ``quit``, ``exit``, ``q``, ``/bye`` or Ctrl-D."""
+        with _line_editing(self.model.path.parent / HISTORY_NAME):
+            self.console.say("chat.help")
+            if first:
+                self.say(first)
+            while True:
+                try:
+                    line = self._read()
+                except EOFError:
+                    self.console.write("\n")
+                    break
+                except KeyboardInterrupt:
+                    self.console.write("\n")
+                    self.console.say("chat.help")
+                    continue
+                if line.strip().lower() in LEAVE:
+                    break
+                if line.startswith("/"):
+                    self.command(line)
+                elif line.strip():
+                    self.say(line)
+        self.console.say("chat.bye")
+
+    def say(self, text: str) -> None:
+        """One turn: the model goes on from what was said and ``text``."""
+        text = decode(encode(text))
+        sampling = replace(self.sampling, seed=derived_seed(self.sampling.seed, self._answers))
+        self._answers += 1
+        answered = answer(self.model, text, sampling, self.console, before=self._said())
+        self.turns.append((text, answered))
+
+    def _said(self) -> str:
+        """The conversation so far, as much of its end as the model could see."""
+        said = "".join(f"{typed}{answered}\n" for typed, answered in self.turns[-100:])
+        return said[-self.model.model.config.context_length :]
+
+    def _read(self) -> str:
+        line = input(message("chat.input"))
+        if not line.startswith(_MULTILINE):
+            return line
+        lines = [line[len(_MULTILINE) :]]
+        while not lines[-1].rstrip().endswith(_MULTILINE):
+            lines.append(input(message("chat.more")))
+        lines[-1] = lines[-1].rstrip()[: -len(_MULTILINE)]
+        return "\n".join(lines).strip("\n")
+
+    def command(self, line: str) -> None:
+        """What a line that begins with ``/`` asks for; what is wrong with it is said."""
+        name, _, rest = line[1:].strip().partition(" ")
+        name = name.lower() or "help"
+        known = {
+            "help": lambda rest: self.console.say("chat.commands"),
+            "set": self._set,
+            "show": lambda rest: self._show(),
+            "regen": lambda rest: self._regenerate(),
+            "undo": lambda rest: self._undo(),
+            "clear": lambda rest: self._clear(),
+            "save": self._save,
+            "load": self._load,
+        }
+        try:
+            if name not in known:
+                near = nearest(name, [*known, "bye"])
+                raise SettingError("chat.unknown", name=name, nearest=near or "help")
+            known[name](rest.strip())
+        except H2QError as error:
+            self.console.warn("error", error=error)
+        except OSError as error:
+            self.console.warn(
+                "error",
+                error=message("file.system", path=error.filename or rest, reason=error.strerror),
+            )
+
+    def _set(self, rest: str) -> None:
+        if not rest:
+            self._show()
+            return
+        name, _, value = rest.partition(" ")
+        settings = {item.name: item for item in fields(SamplingConfig)}
+        if name not in settings:
+            near = nearest(name, settings) or "temperature"
+            raise SettingError("setting.unknown", name=name, nearest=near)
+        value = value.strip()
+        if name == "stop":
+            given = (value.replace("\\n", "\n"),) if value else ()
+        else:
+            try:
+                given = settings[name].type(value)
+            except ValueError as error:
+                kind = settings[name].type.__name__
+                raise SettingError("setting.type", name=name, value=value, type=kind) from error
+        self.sampling = replace(self.sampling, **{name: given})
+        self._show()
+
+    def _show(self) -> None:
+        settings = " | ".join(f"{name}={value}" for name, value in asdict(self.sampling).items())
+        said = sum(len(encode(typed + answered)) for typed, answered in self.turns)
+        self.console.say("chat.settings", settings=settings, turns=len(self.turns), size=said)
+
+    def _regenerate(self) -> None:
+        self.say(self._take_back()[0])
+
+    def _undo(self) -> None:
+        typed, _ = self._take_back()
+        self.console.say("chat.undone", text=typed[:40])
+
+    def _take_back(self) -> tuple[str, str]:
+        if not self.turns:
+            raise SettingError("chat.nothing")
+        return self.turns.pop()
+
+    def _clear(self) -> None:
+        self.turns.clear()
+        self.console.say("chat.cleared")
+
+    def _save(self, rest: str) -> None:
+        path = _path(rest)
+        write_json(path, {"turns": self.turns, "sampling": asdict(self.sampling)})
+        self.console.say("chat.saved", path=path, turns=len(self.turns))
+
+    def _load(self, rest: str) -> None:
+        path = _path(rest)
+        saved = read_json(path)
+        try:
+            turns = [(typed, answered) for typed, answered in saved["turns"]]
+            if not all(isinstance(text, str) for turn in turns for text in turn):
+                raise TypeError("turns are pairs of strings")
+            settings = dict(saved["sampling"])
+            settings["stop"] = tuple(settings.get("stop", ()))
+            sampling = from_dict(SamplingConfig, settings)
+        except (TypeError, KeyError, ValueError, SettingError) as error:
+            raise UnusableInput("file.json", path=path, reason=error) from error
+        self.turns, self.sampling = turns, sampling
+        self.console.say("chat.restored", path=path, turns=len(turns))
+
+
+def _path(rest: str) -> Path:
+    if not rest:
+        raise SettingError("chat.no_file")
+    return Path(rest).expanduser()
+
+
+@contextlib.contextmanager
+def _line_editing(history: Path):
+    """Line editing for ``input``, with what was typed in earlier runs."""
+    try:
+        import readline
+    except ImportError:  # Windows has its own
+        yield
+        return
+    readline.set_auto_history(True)
+    readline.set_history_length(_HISTORY_LINES)
+    with contextlib.suppress(OSError):
+        readline.read_history_file(history)
+    try:
+        yield
+    finally:
+        if os.isatty(0):  # what comes by a pipe was not typed
+            with contextlib.suppress(OSError):
+                readline.write_history_file(history)
+                os.chmod(history, 0o600)

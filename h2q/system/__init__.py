@@ -1,0 +1,1 @@
+"""What knows no tensors: errors, messages, files, paths, device, signals."""

@@ -1,0 +1,171 @@
+"""What a person sees: lines, warnings, a progress bar, and nothing that harms a terminal.
+
+Lines go to stdout; progress, warnings and errors go to stderr. Every sentence comes from
+``messages``. A stdout that is full or closed never stops the work.
+"""
+
+import codecs
+import contextlib
+import json
+import re
+import sys
+import unicodedata
+
+from h2q.system.errors import SaveFailed
+from h2q.system.messages.catalogue import message
+
+# C0 and C1 controls but tab and newline, and the marks that reorder text on the screen.
+_UNPRINTABLE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]"
+)
+
+
+def printable(text: str) -> str:
+    """``text`` with each character that could act on a terminal shown as ``\\x1b`` or the like."""
+    text = text.replace("\r\n", "\n")
+    return _UNPRINTABLE.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
+
+
+def columns(text: str) -> int:
+    """The columns that ``text`` takes on a screen: a Chinese character takes two."""
+    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
+
+
+def prepare_streams() -> None:
+    """Lets a terminal of another encoding (GBK) show what it can, and what is typed be anything,
+    instead of failing."""
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, OSError, ValueError):
+            stream.reconfigure(errors="replace")
+
+
+class Console:
+    """Where the package's classes report to; ``Console(silent=True)`` swallows all but warnings."""
+
+    def __init__(self, silent: bool = False):
+        self.silent = silent
+        self._bar = None
+
+    def say(self, key: str, **values) -> None:
+        """One message of the catalogue, as a line on stdout."""
+        if not self.silent:
+            self.write(message(key, **values) + "\n")
+
+    def warn(self, key: str, **values) -> None:
+        """One message of the catalogue, as a line on stderr."""
+        with self._above_bar():
+            _emit(sys.stderr, printable(message(key, **values)) + "\n")
+
+    def write(self, text: str) -> None:
+        """Text as it is, made harmless, on stdout at once: a part of a streamed answer."""
+        if not self.silent:
+            with self._above_bar():
+                _emit(sys.stdout, printable(text))
+
+    def data(self, line: str) -> None:
+        """A line of JSON on stdout, even from a silent console; what could act on a terminal
+        becomes an escape of JSON. Unlike sentences, data must arrive: raises ``SaveFailed``."""
+        line = _UNPRINTABLE.sub(lambda match: f"\\u{ord(match[0]):04x}", line)
+        encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+        if codecs.lookup(encoding).name != "utf-8":
+            line = re.sub(r"[^\x00-\x7f]+", lambda match: json.dumps(match[0])[1:-1], line)
+        try:
+            print(line, flush=True)
+        except (OSError, ValueError) as error:
+            with contextlib.suppress(OSError, ValueError):
+                sys.stdout.close()
+            raise SaveFailed("output.failed", reason=error) from error
+
+    @contextlib.contextmanager
+    def progress(self, total: int, done: int = 0):
+        """A bar for ``total`` units on stderr, or nothing where stderr is no terminal.
+
+        Yields a function that is called with the number of units that are done, and with a word
+        on them to show behind the time left.
+        """
+        if self.silent or not _is_terminal(sys.stderr):
+            yield lambda done, note="": None
+            return
+        from tqdm import tqdm
+
+        def show(done: int, note: str = "") -> None:
+            self._bar.set_postfix_str(note, refresh=False)
+            self._bar.update(done - self._bar.n)
+
+        layout = message("progress.bar", elapsed="{elapsed}", remaining="{remaining}")
+        layout = "{percentage:3.0f}% {bar} {n_fmt}/{total_fmt} | " + layout + "{postfix}"
+        options = {"leave": False, "dynamic_ncols": True, "bar_format": layout}
+        options["delay"] = 1e-9  # nothing is drawn before there is room
+        with tqdm(total=total, initial=done, **options) as self._bar:
+            measure = self._bar.dynamic_ncols
+            self._bar.dynamic_ncols = _with_room_for_interrupt(measure)
+            self._bar.refresh()
+            try:
+                yield show
+            finally:
+                bar, self._bar = self._bar, None
+                bar.close()
+                if measure and (width := measure(sys.stderr)[0]):  # over a ^C behind the bar
+                    _emit(sys.stderr, "\r" + " " * (width - 1) + "\r")
+
+    @contextlib.contextmanager
+    def passing(self, key: str, **values):
+        """Shows one message on stderr for as long as the work within takes, on a terminal only."""
+        text = printable(message(key, **values))
+        shown = not self.silent and _is_terminal(sys.stderr)
+        if shown:
+            _emit(sys.stderr, text)
+        try:
+            yield
+        finally:
+            if shown:  # blanks, twice as many for characters twice as wide
+                _emit(sys.stderr, "\r" + " " * (2 * len(text)) + "\r")
+
+    @contextlib.contextmanager
+    def _above_bar(self):
+        """Takes the bar off the screen while something is written."""
+        if self._bar is not None:
+            self._bar.clear()
+        yield
+        if self._bar is not None:
+            self._bar.refresh()
+
+
+def _with_room_for_interrupt(measure):
+    """``measure`` of a terminal's columns and rows, less the ``^C`` that a terminal itself writes:
+    behind a bar of the whole width it would begin a new line and leave the bar above it."""
+
+    def narrower(stream):
+        columns, rows = measure(stream) if measure else (None, None)
+        return columns and columns - len("^C"), rows
+
+    return narrower
+
+
+def duration(seconds: float) -> str:
+    """A time as a person says it: in seconds, minutes, hours or days."""
+    if seconds < 90:
+        return message("time.seconds", count=seconds)
+    if seconds < 90 * 60:
+        return message("time.minutes", count=seconds / 60)
+    if seconds < 48 * 3600:
+        return message("time.hours", count=seconds / 3600)
+    return message("time.days", count=seconds / 86400)
+
+
+def _is_terminal(stream) -> bool:
+    return stream is not None and not stream.closed and stream.isatty()
+
+
+def _emit(stream, text: str) -> None:
+    if stream is None:
+        return
+    try:
+        try:
+            stream.write(text)
+        except UnicodeEncodeError:
+            stream.write(text.encode(stream.encoding, "replace").decode(stream.encoding))
+        stream.flush()
+    except (OSError, ValueError):  # a full disk, a closed pipe: nobody is reading, work goes on
+        with contextlib.suppress(OSError, ValueError):
+            stream.close()

@@ -1,0 +1,110 @@
+"""Sentences on text and the knowledge base."""
+
+MESSAGES: dict[str, tuple[str, str]] = {
+    "corpus.missing": (
+        "找不到 {path}；请检查 --data_dir 或 --eval_dir 给出的路径。",
+        "{path} does not exist; check the path given with --data_dir or --eval_dir.",
+    ),
+    "corpus.unreadable": (
+        "无法读取 {path}：{reason}；请检查权限。",
+        "{path} cannot be read: {reason}; check its permissions.",
+    ),
+    "corpus.empty": (
+        "{path} 中没有 .txt 文件；请把文本放进去，或用 --data_dir 指定别的位置。",
+        "There is no .txt file in {path}; put your text there or name another --data_dir.",
+    ),
+    "corpus.no_text": (
+        "{path} 中没有可用的文本（跳过 {count} 个文件，例如 {first}：{reason}）；"
+        "请换成文本文件，或用 --encoding 指明编码。",
+        "{path} holds no usable text ({count} skipped, for instance {first}: {reason}); "
+        "use text files, or name their --encoding.",
+    ),
+    "corpus.short": (
+        "{path} 只有 {size} 字节文本，至少需要 {needed} 字节；请添加更多文本。",
+        "{path} holds only {size} bytes of text, at least {needed} are needed; add more text.",
+    ),
+    "corpus.encoding": (
+        "{path} 不是 {encoding} 编码（{reason}）；请换一个 --encoding，或去掉它以自动识别。",
+        "{path} is not in {encoding} ({reason}); name another --encoding, or none to detect it.",
+    ),
+    "corpus.codec": (
+        "不认识编码 {encoding!r}；例如可用 utf-8、gb18030、utf-16、big5。",
+        "There is no encoding {encoding!r}; use for instance utf-8, gb18030, utf-16 or big5.",
+    ),
+    "corpus.changed": (
+        "{path} 在训练过程中被修改或删除；请恢复它并用 --resume 继续，或重新开始训练。",
+        "{path} was changed or deleted during training; restore it and go on with --resume, "
+        "or train anew.",
+    ),
+    "skip.empty": ("空文件", "empty"),
+    "skip.special": ("不是普通文件", "not a regular file"),
+    "skip.denied": ("没有读取权限", "permission denied"),
+    "skip.gone": ("文件不存在", "no such file"),
+    "skip.unreadable": ("无法读取", "cannot be read"),
+    "skip.not_text": (
+        "不是可识别编码的文本",
+        "not text in a recognised encoding",
+    ),
+    "knowledge.missing": (
+        "找不到知识库 {path}；请检查 --knowledge_dir。",
+        "There is no knowledge base at {path}; check --knowledge_dir.",
+    ),
+    "knowledge.empty": (
+        "知识库 {path} 中没有可用的事实或段落（{problems} 行有误）；请添加 .jsonl 事实或 .txt 段落。",
+        "The knowledge base {path} holds no usable fact or passage ({problems} faulty lines); add "
+        "facts as .jsonl or passages as .txt.",
+    ),
+    "knowledge.wordings": (
+        "{path} 的格式不对（关系 {relation!r}）；请按自带的 wordings.json 书写："
+        "陈述要有 subject 和 object，提问要有 subject 而没有 object。",
+        "{path} is not of the right form (relation {relation!r}); write it like the wordings.json "
+        "that comes with the program: statements hold subject and object, questions "
+        "subject and no object.",
+    ),
+    "knowledge.found": (
+        "📖 知识库: {path} | 事实 {facts:,} | 段落 {passages:,} | 有误 {problems}",
+        "📖 Knowledge base: {path} | {facts:,} facts | {passages:,} passages | {problems} faulty",
+    ),
+    "knowledge.none": (
+        "📖 {path} 中没有知识；以训练文本本身为知识库。",
+        "📖 There is no knowledge in {path}: the training text itself is taught.",
+    ),
+    "knowledge.problem": (
+        "⚠️ {path} 第 {line} 行未采用：{reason}",
+        "⚠️ {path}, line {line} was left out: {reason}",
+    ),
+    "knowledge.more_problems": (
+        "⚠️ 还有 {count} 处未采用，全部列在 {path}",
+        "⚠️ {count} more were left out; all are listed in {path}",
+    ),
+    "knowledge.not_json": ("不是有效的 JSON", "not valid JSON"),
+    "knowledge.no_object": ("不是 JSON 对象", "not a JSON object"),
+    "knowledge.no_field": (
+        "{name} 缺失、为空，或不是单行文字",
+        "{name} is missing, empty, or no text of one line",
+    ),
+    "knowledge.no_language": (
+        "lang 是 {value!r}，应为 zh 或 en",
+        "lang is {value!r}, it must be zh or en",
+    ),
+    "knowledge.aliases": (
+        "aliases 不是由单行文字组成的列表",
+        "aliases is no list of texts of one line",
+    ),
+    "knowledge.same_id": (
+        "编号 {id!r} 已用于 {file} 第 {line} 行",
+        "the id {id!r} is already that of {file}, line {line}",
+    ),
+    "knowledge.repeated": (
+        "与 {file} 第 {line} 行是同一个事实（{object}）",
+        "the same fact as {file}, line {line} ({object})",
+    ),
+    "knowledge.contradicts": (
+        "与 {file} 第 {line} 行矛盾，那里是 {object}",
+        "contradicts {file}, line {line}, which says {object}",
+    ),
+    "knowledge.long": (
+        "太长：问题和答案放不进模型的 {most} 字节窗口",
+        "too long: question and answer do not fit into the model's window of {most} bytes",
+    ),
+}

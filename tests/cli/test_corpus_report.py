@@ -1,0 +1,103 @@
+"""What is said of a person's text before training on it."""
+
+import pytest
+
+from h2q.cli.corpus_report import LINE_COLUMNS, duplicates, report_text, sample_lines
+from h2q.datasets.corpus import open_corpus
+from h2q.system.console import Console
+from tests.conftest import CHINESE, make_text, text_of
+
+
+@pytest.fixture
+def report(folder, cache, capsys):
+    """Opens the text in ``folder`` and returns what is said of it: (stdout, stderr)."""
+
+    def make(every_file=False, **options):
+        corpus = open_corpus(folder, cache, context_length=64, **options)
+        report_text(corpus, folder, Console(), every_file)
+        return capsys.readouterr()
+
+    return make
+
+
+def test_encodings_are_counted_and_the_others_named(folder, report):
+    """features: ``UTF-8 31 · GB18030 12 · 跳过 1（原因）``"""
+    for number in range(3):
+        (folder / f"{number}.txt").write_text(make_text(2000, number), encoding="utf-8")
+    for number in range(12):
+        (folder / f"g{number:02}.txt").write_bytes((CHINESE * 9 + str(number)).encode("gb18030"))
+    (folder / "nothing.txt").touch()
+    (folder / "binary.txt").write_bytes(bytes(range(256)))
+    out, err = report()
+    assert "GB18030 12 · UTF-8 3 · 跳过 2（" in out
+    assert "不是可识别编码的文本" in out.splitlines()[0]
+    assert out.count("   GB18030  g") == 10
+    assert "… 还有 2 个" in out
+    assert "UTF-8  0.txt" not in out
+    assert "跳过 nothing.txt：空文件" in err
+    out, _ = report(every_file=True)
+    assert out.count("   GB18030  g") == 12
+    assert "   UTF-8  0.txt（" in out
+
+
+def test_characters_and_lines_are_counted(folder, report):
+    first, second = "甲乙丙丁\n" * 300, text_of(3000).decode()
+    (folder / "a.txt").write_bytes(first.encode("gb18030") + b"")
+    (folder / "b.txt").write_text(second)
+    out, _ = report(encoding="gb18030")
+    lines = first.count("\n") + second.count("\n")
+    assert f"   {len(first + second):,} 个字符 | {lines:,} 行 | 训练 " in out
+
+
+def test_three_lines_are_of_the_text_and_whole(folder, cache):
+    text = make_text(30_000)
+    (folder / "a.txt").write_text(text, encoding="utf-8")
+    lines = sample_lines(open_corpus(folder, cache, context_length=64).train)
+    assert len(lines) == 3
+    for line in lines:
+        assert line.removesuffix("…") in text
+
+
+def test_lines_are_decoded_whatever_the_encoding(folder, cache):
+    (folder / "a.txt").write_bytes((CHINESE * 200).encode("gb18030"))
+    lines = sample_lines(open_corpus(folder, cache, context_length=64).train)
+    assert lines == [CHINESE[: len(lines[0]) - 1] + "…"]
+
+
+@pytest.mark.parametrize(("character", "wide"), [("中", 2), ("x", 1)])
+def test_a_long_line_is_cut_to_the_width_of_a_screen(folder, cache, character, wide):
+    (folder / "a.txt").write_text((character * 400 + "\n") * 20, encoding="utf-8")
+    (line,) = sample_lines(open_corpus(folder, cache, context_length=64).train)
+    assert line == character * (LINE_COLUMNS // wide - 1) + "…"
+
+
+def test_text_without_line_ends_and_text_of_short_lines(folder, cache):
+    (folder / "a.txt").write_text("abc def " * 1000)
+    assert len(sample_lines(open_corpus(folder, cache, context_length=64).train)) >= 1
+    (folder / "a.txt").write_text("长" * 3000 + "\n" + "短" * 3000, encoding="utf-8")
+    assert len(sample_lines(open_corpus(folder, cache, context_length=64).train)) == 2
+    (folder / "a.txt").write_text("ab\n" * 1000)
+    assert sample_lines(open_corpus(folder, cache, context_length=64).train) == []
+
+
+def test_exact_duplicates_are_reported(folder, report, cache):
+    (folder / "deep").mkdir()
+    text = make_text(3000)
+    (folder / "a.txt").write_text(text, encoding="utf-8")
+    (folder / "deep" / "copy.txt").write_text(text, encoding="utf-8")
+    (folder / "gb.txt").write_bytes((CHINESE * 30).encode("gb18030"))
+    (folder / "utf.txt").write_text(CHINESE * 30, encoding="utf-8")
+    (folder / "other.txt").write_text(text + "x", encoding="utf-8")
+    _, err = report()
+    assert "内容完全相同：a.txt = deep/copy.txt；" in err
+    assert "内容完全相同：gb.txt = utf.txt；" in err
+    assert len(duplicates(open_corpus(folder, cache, context_length=64).scan.files)) == 2
+
+
+def test_held_out_text_that_is_trained_on_is_reported(folder, report, tmp_path):
+    text = make_text(3000)
+    (folder / "a.txt").write_text(text, encoding="utf-8")
+    (tmp_path / "eval.txt").write_text(text, encoding="utf-8")
+    assert "评估损失会偏低" in report(eval_path=tmp_path / "eval.txt")[1]
+    (tmp_path / "eval.txt").write_text(make_text(3000, 1), encoding="utf-8")
+    assert report(eval_path=tmp_path / "eval.txt")[1] == ""

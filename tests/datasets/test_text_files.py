@@ -1,0 +1,352 @@
+import codecs
+import hashlib
+import os
+from pathlib import Path
+
+import pytest
+
+from h2q.datasets import encodings
+from h2q.datasets import text_files as text_files_module
+from h2q.datasets.encodings import CHUNK_BYTES
+from h2q.datasets.text_files import BLOCK_BYTES, find_text_files, scan
+from h2q.system.errors import CorpusError
+from tests.conftest import CHINESE, CORPORA, bytes_of
+
+
+def scan_one(folder: Path, cache: Path, data: bytes, encoding: str | None = None):
+    """The scan of a directory whose one file holds ``data``."""
+    (folder / "one.txt").write_bytes(data)
+    return scan(folder, cache, encoding)
+
+
+# Finding files
+
+
+def test_files_are_found_sorted_nested_and_in_any_case(folder):
+    (folder / "b" / "c").mkdir(parents=True)
+    names = ["a.txt", "b/UPPER.TXT", "b/c/Mixed.Txt", "z.txt", "文.txt"]
+    for name in [*reversed(names), "a.md", "txt", "a.txt.bak", "b/c/atxt"]:
+        (folder / name).write_bytes(b"text")
+    assert find_text_files(folder) == sorted(folder / name for name in names)
+
+
+def test_one_file_of_any_name(folder, cache):
+    path = folder / "notes.md"
+    path.write_bytes(b"text")
+    assert find_text_files(path) == [path]
+    assert [file.path for file in scan(path, cache).files] == [path]
+
+
+def test_missing_path(folder):
+    with pytest.raises(CorpusError) as caught:
+        find_text_files(folder / "nowhere")
+    assert caught.value.key == "corpus.missing"
+    assert str(folder / "nowhere") in str(caught.value)
+
+
+def test_directory_that_cannot_be_listed(folder, monkeypatch):
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", os.fspath(path))
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(CorpusError, match="Permission denied") as caught:
+        find_text_files(folder)
+    assert caught.value.key == "corpus.unreadable"
+
+
+def test_a_file_reached_twice_counts_once(folder, tmp_path):
+    (folder / "a.txt").write_bytes(b"text")
+    outside = tmp_path / "outside.bin"
+    outside.write_bytes(b"other")
+    (folder / "b.txt").symlink_to("a.txt")
+    (folder / "c.txt").symlink_to(outside)
+    (folder / "d.txt").symlink_to("c.txt")
+    found = find_text_files(folder)
+    assert {path.read_bytes() for path in found} == {b"text", b"other"}
+    assert len(found) == 2
+
+
+def test_which_of_two_names_counts_does_not_depend_on_the_disk(folder, monkeypatch):
+    """The order of a directory differs from one machine to the next."""
+    (folder / "a.txt").write_bytes(b"text")
+    (folder / "z.txt").symlink_to("a.txt")
+    walk = os.walk
+
+    def shuffled(reverse):
+        def walk_in_order(*arguments, **options):
+            for path, directories, names in walk(*arguments, **options):
+                yield path, directories, sorted(names, reverse=reverse)
+
+        return walk_in_order
+
+    found = []
+    for reverse in (False, True):
+        monkeypatch.setattr(os, "walk", shuffled(reverse))
+        found.append(find_text_files(folder))
+    assert found[0] == found[1]
+
+
+def test_loop_of_directories_ends(folder):
+    (folder / "b").mkdir()
+    (folder / "b" / "a.txt").write_bytes(b"text")
+    (folder / "b" / "up").symlink_to(folder, target_is_directory=True)
+    (folder / "self").symlink_to("self")
+    assert find_text_files(folder) == [folder / "b" / "a.txt"]
+
+
+def test_links_to_directories_are_not_followed(folder, tmp_path):
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "a.txt").write_bytes(b"text")
+    (folder / "link").symlink_to(tmp_path / "outside", target_is_directory=True)
+    assert find_text_files(folder) == []
+
+
+@pytest.mark.parametrize("links", [{"x.txt": "x.txt"}, {"x.txt": "y.txt", "y.txt": "x.txt"}])
+def test_link_to_itself_is_skipped(folder, cache, links):
+    (folder / "a.txt").write_bytes(b"text")
+    for name, target in links.items():
+        (folder / name).symlink_to(target)
+    found = scan(folder, cache)
+    assert [file.path.name for file in found.files] == ["a.txt"]
+    assert {path.name for path, _ in found.skipped} <= set(links)
+    assert found.skipped
+
+
+# Skipping
+
+
+def make_fifo(path):
+    os.mkfifo(path)
+
+
+def make_directory(path):
+    path.mkdir()
+
+
+def make_empty(path):
+    path.touch()
+
+
+def make_dangling(path):
+    path.symlink_to("nowhere")
+
+
+def make_device(path):
+    path.symlink_to("/dev/zero")
+
+
+def make_binary(path):
+    path.write_bytes(bytes(range(256)))
+
+
+def make_nul(path):
+    path.write_bytes(b"A line of plain text.\n" * 20 + b"\0")
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (make_fifo, "skip.special"),
+        (make_directory, "skip.special"),
+        (make_device, "skip.special"),
+        (make_empty, "skip.empty"),
+        (make_dangling, "skip.gone"),
+        (make_binary, "skip.not_text"),
+        (make_nul, "skip.not_text"),
+    ],
+)
+def test_what_is_no_text_is_listed(folder, cache, make, reason):
+    (folder / "good.txt").write_bytes(b"text")
+    make(folder / "x.txt")
+    found = scan(folder, cache)
+    assert [file.path.name for file in found.files] == ["good.txt"]
+    assert found.skipped == [(folder / "x.txt", reason)]
+
+
+def test_subdirectory_that_may_not_be_read_is_listed(folder, cache, monkeypatch):
+    """Simulated: root may read everything."""
+    (folder / "a.txt").write_bytes(b"text")
+    (folder / "closed").mkdir()
+
+    def guarded(function):
+        def call(path):
+            if Path(path).name == "closed":
+                raise PermissionError(13, "Permission denied", os.fspath(path))
+            return function(path)
+
+        return call
+
+    for name in ("scandir", "listdir"):
+        monkeypatch.setattr(os, name, guarded(getattr(os, name)))
+    found = scan(folder, cache)
+    assert [file.path.name for file in found.files] == ["a.txt"]
+    assert found.skipped == [(folder / "closed", "skip.denied")]
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"), [(PermissionError, "skip.denied"), (FileNotFoundError, "skip.gone")]
+)
+def test_file_that_cannot_be_opened_is_listed(folder, cache, monkeypatch, error, reason):
+    for name in ("a.txt", "b.txt"):
+        (folder / name).write_bytes(b"text")
+
+    def guarded(path, *arguments, **options):
+        if Path(path).name == "a.txt":
+            raise error(path)
+        return open(path, *arguments, **options)
+
+    monkeypatch.setattr(text_files_module, "open", guarded, raising=False)
+    found = scan(folder, cache)
+    assert found.skipped == [(folder / "a.txt", reason)]
+    assert [file.path.name for file in found.files] == ["b.txt"]
+
+
+@pytest.mark.parametrize("mark", [codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE])
+def test_file_of_a_mark_alone_is_empty(folder, cache, mark):
+    found = scan_one(folder, cache, mark)
+    assert found.files == []
+    assert found.skipped == [(folder / "one.txt", "skip.empty")]
+
+
+@pytest.mark.parametrize("cut", [1, 2])
+@pytest.mark.parametrize("text", [CHINESE + "中", "日本語こんにちは", "a" * 100 + "中"])
+def test_utf8_cut_inside_its_last_character_is_skipped(folder, cache, text, cut):
+    found = scan_one(folder, cache, text.encode()[:-cut])
+    assert found.skipped == [(folder / "one.txt", "skip.not_text")]
+
+
+# Encodings
+
+
+def test_utf8_is_used_where_it_lies(folder, cache):
+    [text] = scan_one(folder, cache, CHINESE.encode()).files
+    assert (text.stored, text.offset, text.encoding) == (folder / "one.txt", 0, "utf-8")
+    assert not cache.exists()
+
+
+def test_utf8_with_mark_is_used_where_it_lies(folder, cache):
+    [text] = scan_one(folder, cache, codecs.BOM_UTF8 + CHINESE.encode()).files
+    assert (text.stored, text.encoding) == (folder / "one.txt", "utf-8-sig")
+    assert bytes_of(text) == CHINESE.encode()
+
+
+@pytest.mark.parametrize("mark", [b"", codecs.BOM_UTF8], ids=["plain", "mark"])
+@pytest.mark.parametrize("before", range(5))
+def test_utf8_across_the_border_of_a_chunk(folder, cache, mark, before):
+    data = b"a" * (CHUNK_BYTES - before) + "😀中".encode()
+    [text] = scan_one(folder, cache, mark + data).files
+    assert bytes_of(text) == data
+
+
+@pytest.mark.parametrize(
+    ("codec", "reported"),
+    [
+        ("gb18030", "gb18030"),
+        ("utf-16", "utf-16"),
+        ("utf-16-le", "utf-16-le"),
+        ("utf-16-be", "utf-16-be"),
+        ("utf-32", "utf-32"),
+    ],
+)
+def test_other_encodings_become_utf8(folder, cache, codec, reported):
+    text = CHINESE + "第二行。\n"
+    found = scan_one(folder, cache, text.encode(codec))
+    assert found.encodings == {reported: 1}
+    assert bytes_of(found.files[0]) == text.encode()
+    assert found.size == len(text.encode())
+
+
+def test_mark_in_gb18030_is_not_part_of_the_text(folder, cache):
+    [text] = scan_one(folder, cache, ("\ufeff" + CHINESE).encode("gb18030")).files
+    assert bytes_of(text) == CHINESE.encode()
+
+
+def test_a_real_novel(folder, cache):
+    path = CORPORA / "hongloumeng.gb18030.txt"
+    if not path.exists():
+        pytest.skip("the novel is not beside the repository")
+    data = path.read_bytes()
+    [text] = scan_one(folder, cache, data).files
+    assert bytes_of(text) == data.decode("gb18030").encode()
+
+
+def test_foreign_text_far_from_the_beginning_is_skipped(folder, cache):
+    """The first chunk alone, here ASCII, must not decide."""
+    found = scan_one(folder, cache, b"plain text\n" * 100_000 + "naïve rôle\n".encode("cp1252"))
+    assert found.skipped == [(folder / "one.txt", "skip.not_text")]
+
+
+def test_broken_end_of_gb18030_is_skipped_and_leaves_nothing(folder, cache):
+    found = scan_one(folder, cache, CHINESE.encode("gb18030") * 20_000 + b"\xff\xff")
+    assert found.skipped == [(folder / "one.txt", "skip.not_text")]
+    assert list(cache.iterdir()) == []
+
+
+def test_transcoding_happens_once(folder, cache, monkeypatch):
+    calls = []
+    transcode = encodings.transcode
+
+    def counted(*arguments):
+        calls.append(arguments[1])
+        return transcode(*arguments)
+
+    monkeypatch.setattr(encodings, "transcode", counted)
+    first = scan_one(folder, cache, CHINESE.encode("gb18030"))
+    (folder / "one.txt").rename(folder / "renamed.txt")
+    second = scan(folder, cache)
+    assert calls == ["gb18030"]
+    assert first.files[0].stored == second.files[0].stored
+    scan_one(folder, cache, (CHINESE * 2).encode("gb18030"))
+    assert calls == ["gb18030"] * 2
+
+
+def test_cached_copies_are_not_found_as_texts(folder):
+    """Where a person trains in the directory that holds the texts."""
+    cache = folder / "cache"
+    first = scan_one(folder, cache, CHINESE.encode("gb18030"))
+    second = scan(folder, cache)
+    assert [file.path for file in second.files] == [file.path for file in first.files]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text"),
+    [
+        ("big5", "紅樓夢"),
+        ("cp1252", "“café”"),
+        ("shift_jis", "日本語"),
+        ("gb18030", "犇"),
+        ("utf-8", "犇"),
+    ],
+)
+def test_forced_encoding(folder, cache, encoding, text):
+    [file] = scan_one(folder, cache, text.encode(encoding), encoding).files
+    assert bytes_of(file) == text.encode()
+    assert file.encoding == encoding
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "gb18030"])
+def test_forced_encoding_of_text_with_a_mark(folder, cache, encoding):
+    [file] = scan_one(folder, cache, ("\ufeff" + CHINESE).encode(encoding), encoding).files
+    assert bytes_of(file) == CHINESE.encode()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "gb18030", "ascii", "utf-16"])
+def test_wrong_forced_encoding(folder, cache, encoding):
+    with pytest.raises(CorpusError, match=encoding) as caught:
+        scan_one(folder, cache, b"\xff text", encoding)
+    assert (caught.value.key, caught.value.exit_code) == ("corpus.encoding", 2)
+    assert caught.value.values["path"] == folder / "one.txt"
+
+
+def test_digest_depends_on_the_text_alone(folder, cache, tmp_path):
+    data = CHINESE.encode() * 50
+    [text] = scan_one(folder, cache, data).files
+    [again] = scan_one(folder, cache, data).files
+    other = tmp_path / "other"
+    other.mkdir()
+    [elsewhere] = scan_one(other, cache, codecs.BOM_UTF8 + data).files
+    [changed] = scan_one(other, cache, data[:-1] + b" ").files
+    assert text.digest == again.digest == elsewhere.digest != changed.digest
+    blocks = [data[start : start + BLOCK_BYTES] for start in range(0, len(data), BLOCK_BYTES)]
+    digests = b"".join(hashlib.sha256(block).digest() for block in blocks)
+    assert text.digest == hashlib.sha256(digests).hexdigest()

@@ -1,0 +1,116 @@
+"""A run killed at any step and resumed ends bit for bit like one that never was."""
+
+import json
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from h2q.checkpoint import container
+from h2q.checkpoint.directory import CheckpointDirectory
+from h2q.system.paths import CHECKPOINT_DIR, MODEL_PATH, TRAINING_LOG
+from tests.conftest import REPOSITORY, make_text, run_file, small_settings, train
+
+DRIVER = Path(__file__).with_name("resume_driver.py")
+WALL_CLOCK = {"seconds", "tokens_per_second"}  # the only fields of the log that may differ
+
+
+def drive(preset, text, output, *options):
+    return run_file(DRIVER, preset, text, output, *options, cwd=REPOSITORY)
+
+
+def final_state(output: Path):
+    """Weights, optimizer state, log and delivered model of a finished run."""
+    directory = CheckpointDirectory(output / CHECKPOINT_DIR)
+    tensors, metadata = container.load(list(directory.steps().values())[-1])
+    log = json.loads((output / TRAINING_LOG).read_text(encoding="utf-8"))
+    for entry in [*log, metadata["position"]]:
+        for name in WALL_CLOCK & entry.keys():
+            del entry[name]
+    for point in (point for entry in log for point in entry["curve"]):
+        for name in WALL_CLOCK:
+            del point[name]
+    position = {k: v for k, v in metadata["position"].items() if k != "log"}
+    return tensors, position, log, container.load(output / MODEL_PATH)[0]
+
+
+def assert_same(first: Path, second: Path) -> None:
+    for one, other in zip(final_state(first), final_state(second)):
+        if isinstance(one, dict) and any(isinstance(v, torch.Tensor) for v in one.values()):
+            assert one.keys() == other.keys()
+            assert all(torch.equal(one[name], other[name]) for name in one)
+        else:
+            assert one == other
+
+
+@pytest.fixture(scope="module")
+def text(tmp_path_factory):
+    path = tmp_path_factory.mktemp("text") / "text.txt"
+    path.write_text(make_text(9000), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module", params=["readme", "fast"])
+def preset(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(preset, text, tmp_path_factory):
+    """17 batches an epoch, 3 epochs, never stopped."""
+    output = tmp_path_factory.mktemp("straight")
+    assert drive(preset, text, output).returncode == 0
+    return output
+
+
+@pytest.mark.parametrize("step", [1, 9, 17, 18, 30, 51])
+def test_killed_between_saves(preset, text, uninterrupted, tmp_path, step):
+    """Only the saves at the ends of epochs are there; before the first, training starts anew."""
+    assert drive(preset, text, tmp_path, "--kill-after", step).returncode == -signal.SIGKILL
+    assert drive(preset, text, tmp_path, "--resume").returncode == 0
+    assert_same(tmp_path, uninterrupted)
+
+
+@pytest.mark.parametrize("steps", [(5,), (17, 18), (3, 20, 40)])
+def test_killed_again_and_again_with_saves_within_epochs(
+    preset, text, uninterrupted, tmp_path, steps
+):
+    options = ["--save-every-step"]
+    for step in steps:
+        killed = drive(preset, text, tmp_path, *options, "--kill-after", step)
+        assert killed.returncode == -signal.SIGKILL
+        options = ["--save-every-step", "--resume"]
+    assert drive(preset, text, tmp_path, *options).returncode == 0
+    assert_same(tmp_path, uninterrupted)
+
+
+def test_command_line_killed_and_resumed(tmp_path):
+    """The same through the command, killed from outside when its first line of loss is seen: a
+    process of its own, compared with one that was forked."""
+    text = tmp_path / "text.txt"
+    text.write_text(make_text(60_000), encoding="utf-8")  # a second or so for the kill to come in
+    outputs = [tmp_path / "straight", tmp_path / "killed"]
+    common = [*small_settings(tmp_path), "--epochs", 2, "--data_dir", text]
+    assert train(*common, "--output_dir", outputs[0], cwd=tmp_path).returncode == 0
+
+    command = [sys.executable, str(REPOSITORY / "local_training_system.py"), *map(str, common)]
+    with subprocess.Popen(
+        [*command, "--output_dir", str(outputs[1])],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        encoding="utf-8",
+    ) as process:
+        epochs = 0
+        for line in process.stdout:
+            epochs += "Epoch" in line
+            if epochs == 2 and re.match(r"  批次", line):
+                process.kill()
+                break
+    resumed = train(*common, "--output_dir", outputs[1], "--resume", cwd=tmp_path)
+    assert resumed.returncode == 0
+    assert "从第 2 轮第 0 批继续" in resumed.stdout
+    assert_same(*outputs)
