@@ -25,7 +25,7 @@ from h2q.evolution.lesson import own_text
 from h2q.model.transformer import Transformer
 from h2q.system.device import choose_dtype
 from h2q.system.files import write_bytes
-from h2q.training.trainer import LocalModelTrainer
+from h2q.training.trainer import FineTuning, LocalModelTrainer
 
 MODELS = {
     "short": ModelConfig(
@@ -86,7 +86,7 @@ def train_on(
     recipe = Recipe(base, lr, seed, "cpu", DTYPE)
     config = challenger_config(recipe, len(corpus.train), context_length)
     trainer = LocalModelTrainer(
-        corpus, directory, champion.config, config, dtype=DTYPE, initial=champion
+        corpus, directory, champion.config, config, dtype=DTYPE, fine_tuning=FineTuning(champion)
     )
     return trainer.train()
 

@@ -41,7 +41,7 @@ from h2q.evaluation.held_out import evaluate
 from h2q.evolution.challenger import Recipe, challenger_config
 from h2q.evolution.engine import SelfEvolutionEngine
 from h2q.system.files import read_json, write_bytes, write_json
-from h2q.training.trainer import LocalModelTrainer
+from h2q.training.trainer import FineTuning, LocalModelTrainer
 
 CASES = ("clean", "scarce", "noisy")
 BASE_BYTES = 1_000_000
@@ -77,8 +77,7 @@ def train_longer(engine: SelfEvolutionEngine, directory: Path, base: Path, passe
         start.config,
         config,
         dtype=DTYPE,
-        initial=start,
-        average_from=0.75,
+        fine_tuning=FineTuning(start, average_from=0.75),
     )
     trainer.train()
     model = champion_of(directory)  # of the epoch with the lowest loss on dev

@@ -23,7 +23,7 @@ from h2q.model.transformer import Transformer
 from h2q.system.console import Console
 from h2q.system.errors import TrainingDiverged
 from h2q.system.paths import CHECKPOINT_DIR
-from h2q.training.trainer import LocalModelTrainer
+from h2q.training.trainer import FineTuning, LocalModelTrainer
 
 _MUON_SHARE = 0.6  # of the rate of AdamW
 _LONG_WINDOW = 512  # bytes, whose quarter still holds a question with its answer
@@ -101,10 +101,7 @@ def train_challenger(
         device=recipe.device,
         dtype=recipe.dtype,
         console=console,
-        initial=start,
-        teacher=champion,
-        replay_from=_replay_from(corpus),
-        average_from=1 - _AVERAGED_SHARE,
+        fine_tuning=FineTuning(start, champion, _replay_from(corpus), 1 - _AVERAGED_SHARE),
         resume_from=load_saved_run(directory, console),
     )
     trained = trainer.train()

@@ -28,7 +28,7 @@ from h2q.system.console import Console
 from h2q.system.errors import H2QError, Interrupted, SettingError
 from h2q.system.files import link_or_copy, promote, read_json, sha256_of_file, write_json
 from h2q.system.paths import CHECKPOINT_DIR, MODEL_PATH
-from h2q.training.trainer import LocalModelTrainer
+from h2q.training.trainer import FineTuning, LocalModelTrainer
 
 _HALVE_AFTER, _STOP_AFTER = 3, 6  # rejections in a row
 _MOST_LEARNT = 0.75  # of a cycle's facts: with half of the exposures the next are learnt as well
@@ -343,9 +343,11 @@ class SelfEvolutionEngine:
             replace(challenger_config(recipe, size, self.context_length), epochs=1000),
             device=self.device,
             dtype=self.dtype,
-            initial=champion,
-            teacher=champion if self.knowledge else None,
-            replay_from=round((1 - self.config.replay_fraction) * tokens.numel()),
+            fine_tuning=FineTuning(
+                champion,
+                champion if self.knowledge else None,
+                round((1 - self.config.replay_fraction) * tokens.numel()),
+            ),
         )
         trainer.train_step(tokens, tokens, starts)
         began = time.monotonic()

@@ -10,7 +10,7 @@ import itertools
 import math
 import statistics
 import time
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
@@ -48,6 +48,21 @@ _SAMPLE = SamplingConfig(max_length=120)
 _FREE_ON_RESUME = {"epochs", "max_minutes", "patience", "save_interval_seconds"}
 
 
+@dataclass(frozen=True)
+class FineTuning:
+    """How a run goes on from a trained model.
+
+    ``initial`` gives the first weights. ``teacher`` predicts the training text from position
+    ``replay_from`` on, and its predictions are learnt beside the bytes. After the share
+    ``average_from`` of the run the weights are also averaged.
+    """
+
+    initial: Transformer
+    teacher: Transformer | None = None
+    replay_from: int = 0
+    average_from: float = 1.0
+
+
 class LocalModelTrainer:
     """Trains one model on one corpus (README: 本地模型训练器)."""
 
@@ -61,21 +76,16 @@ class LocalModelTrainer:
         device: str = "cpu",
         dtype: torch.dtype = torch.float32,
         console: Console | None = None,
-        initial: Transformer | None = None,
-        teacher: Transformer | None = None,
-        replay_from: int = 0,
-        average_from: float = 1.0,
+        fine_tuning: FineTuning | None = None,
         resume_from: SavedRun | None = None,
         curves=None,
     ):
         """Prepares a run in ``output_dir``; nothing is written yet.
 
-        ``initial`` gives the first weights instead of random ones. What ``teacher`` predicts is
-        learnt too, beside the bytes of the training text from position ``replay_from`` on.
-        ``average_from`` is the share of the run after which weights are also averaged. ``dtype`` is
-        that of the computation; weights and optimizer stay float32. ``curves``
-        (``TensorBoardCurves``) is told of every step and epoch. Raises ``SettingError`` when the
-        settings or the text are not those of ``resume_from``.
+        ``fine_tuning`` starts from a trained model instead of random weights. ``dtype`` is that of
+        the computation; weights and optimizer stay float32. ``curves`` (``TensorBoardCurves``) is
+        told of every step and epoch. Raises ``SettingError`` when the settings or the text are not
+        those of ``resume_from``.
         """
         self.corpus = corpus
         self.output_dir = Path(output_dir)
@@ -88,7 +98,7 @@ class LocalModelTrainer:
             corpus.train, model_config.context_length, training_config.batch_size
         )
         self._curves = curves
-        self._from_scratch = initial is None
+        self._fine_tuning = fine_tuning
         self._timed_seconds = []  # of the first steps of this session
         self._resumed = resume_from is not None
         if resume_from is not None:
@@ -99,11 +109,10 @@ class LocalModelTrainer:
             self.position = Position()
             depth = training_config.first_depth(model_config.n_layers)
             self.model = Transformer(model_config).initialize(training_config.seed, depth)
-            if initial is not None:
-                self.model.load_state_dict(initial.state_dict())
+            if fine_tuning is not None:
+                self.model.load_state_dict(fine_tuning.initial.state_dict())
         self.model.to(self.device)
-        self._average_from = average_from
-        self._replay_from = replay_from
+        teacher = fine_tuning.teacher if fine_tuning is not None else None
         self.learner = Learner(self.model, training_config, dtype, teacher)
         if resume_from is not None:
             self._restore(resume_from)
@@ -289,10 +298,10 @@ class LocalModelTrainer:
         moves on; returns its loss in nats per byte."""
         position = self.position
         self.model.train(position.epoch >= self.config.dropout_after_epochs)  # only for dropout
-        replayed = None
-        if self.learner.teacher is not None and starts is not None:
+        tuning, replayed = self._fine_tuning, None
+        if tuning is not None and tuning.teacher is not None and starts is not None:
             places = starts[:, None] + torch.arange(1, 1 + targets.shape[1])
-            replayed = places % len(self.corpus.train) >= self._replay_from
+            replayed = places % len(self.corpus.train) >= tuning.replay_from
         loss_sum, count = self.learner.learn(
             inputs, targets, position.step, position.progress, replayed
         )
@@ -302,7 +311,7 @@ class LocalModelTrainer:
             self._set_rate()
         position.loss_sum += loss_sum
         position.loss_bytes += count
-        if position.progress > self._average_from:
+        if tuning is not None and position.progress > tuning.average_from:
             self.learner.average()
         return loss_sum / count
 
@@ -508,7 +517,7 @@ class LocalModelTrainer:
         if remaining >= 60:
             epoch = duration(self.batches_per_epoch * pace)
             self.console.say("train.estimate", epoch=epoch, total=duration(remaining))
-        if remaining >= _LONG_SECONDS and self._from_scratch:  # else they do not apply
+        if remaining >= _LONG_SECONDS and self._fine_tuning is None:  # else they do not apply
             self.console.say("train.quicker")
 
     def _say_saved(self, path: Path, best: bool = False) -> None:

@@ -25,7 +25,7 @@ from h2q.system.errors import (
     TrainingDiverged,
 )
 from h2q.system.paths import CHECKPOINT_DIR, MODEL_PATH, TRAINING_LOG
-from h2q.training.trainer import LocalModelTrainer
+from h2q.training.trainer import FineTuning, LocalModelTrainer
 from tests.conftest import corpus_file, make_text
 
 CONFIG = TrainingConfig(epochs=2, lr=1e-3)
@@ -120,7 +120,7 @@ def test_dropout_depends_on_seed_and_step(make_trainer):
     inputs = torch.randint(1, 256, (2, 64), generator=torch.Generator().manual_seed(0))
     losses = set()
     for seed, step in [(1, 0), (1, 0), (2, 0), (1, 1)]:
-        trainer = make_trainer(replace(CONFIG, seed=seed), initial=first.model)
+        trainer = make_trainer(replace(CONFIG, seed=seed), fine_tuning=FineTuning(first.model))
         trainer.position.step = step
         losses.add(trainer.train_step(inputs, inputs.roll(-1, dims=1)))
     assert len(losses) == 3
@@ -231,8 +231,8 @@ def test_the_log_holds_points_of_a_long_epoch(make_trainer, tmp_path):
         assert all(point["tokens_per_second"] > 0 for point in points)
 
 
-def estimates(make_trainer, monkeypatch, capsys, step_seconds, initial=None, **settings):
-    trainer = make_trainer(replace(CONFIG, **settings), console=Console(), initial=initial)
+def estimates(make_trainer, monkeypatch, capsys, step_seconds, fine_tuning=None, **settings):
+    trainer = make_trainer(replace(CONFIG, **settings), console=Console(), fine_tuning=fine_tuning)
     Clock(monkeypatch, trainer, step_seconds)
     trainer.train()
     return [line for line in capsys.readouterr().out.splitlines() if "⏳" in line or "想快" in line]
@@ -249,7 +249,7 @@ def test_cost_is_said_after_a_timed_warm_up(make_trainer, monkeypatch, capsys):
     assert "--max_minutes" in said[1] and "--preset tiny" in said[1]
     assert len(said) == 2
     assert estimates(make_trainer, monkeypatch, capsys, [0.1] * 999, epochs=3) == []
-    challenger = {"initial": make_trainer().model, "epochs": 3}
+    challenger = {"fine_tuning": FineTuning(make_trainer().model), "epochs": 3}
     said = estimates(make_trainer, monkeypatch, capsys, steps, **challenger)
     assert len(said) == 1 and "⏳" in said[0]  # a preset would change nothing there
 
@@ -452,7 +452,8 @@ def test_what_is_replayed_is_learnt_half_from_the_teacher(make_trainer, tiny_mod
     teacher's predictions, in equal parts from the position where replay begins, padding aside."""
     config = replace(tiny_model_config, dropout=0.0)
     teacher = Transformer(config).initialize(5).eval()
-    trainer = make_trainer(model_config=config, teacher=teacher, replay_from=700)
+    first = Transformer(config).initialize(CONFIG.seed)
+    trainer = make_trainer(model_config=config, fine_tuning=FineTuning(first, teacher, 700))
     model, gradients = trainer.model, {}
     trainer.learner.optimizers.step = lambda: gradients.update(
         (name, weight.grad.clone()) for name, weight in model.named_parameters()
@@ -778,7 +779,7 @@ def test_a_checkpoint_is_no_trained_model(make_trainer, tmp_path, interrupted):
 
 def test_initial_weights_can_be_given(make_trainer):
     first = make_trainer(output="a").train()
-    second = make_trainer(output="b", initial=first)
+    second = make_trainer(output="b", fine_tuning=FineTuning(first))
     assert torch.equal(second.model.output.weight, first.output.weight)
     assert second.model.output.weight is not first.output.weight
 
