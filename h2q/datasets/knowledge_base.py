@@ -248,7 +248,10 @@ def _note(index, path: Path, line: int, reason: str) -> None:
 
 def _readable(index, path: Path, encoding: str | None) -> Iterator[tuple[int, str]]:
     """Numbered lines of ``path``; a file, or the rest of one, that is no text is a problem."""
-    name = encoding or encoding_of(path)
+    name = encoding
+    if name is None:
+        with open(path, "rb") as stream:
+            name = encoding_of(stream)
     if not name:
         _note(index, path, 0, message("skip.not_text"))
         return

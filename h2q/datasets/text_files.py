@@ -117,24 +117,26 @@ def scan(path: Path, cache_dir: Path, encoding: str | None = None) -> Scan:
     return result
 
 
-def _examine(file: Path, cache_dir: Path, encoding: str | None) -> TextFile | None:
-    if encoding is None:
-        if (text := _as_utf8(file, file, "utf-8")) is not None:
-            return text
-        with open(file, "rb") as stream:
-            encoding = encodings.detect(encodings.telling_chunk(stream))
-        if encoding == "utf-8-sig":
-            return _as_utf8(file, file, encoding, offset=3)
-        if not encoding:
-            return None
+def _examine(file: Path, cache_dir: Path, forced: str | None) -> TextFile | None:
+    """The file as text, in the encoding ``forced`` or in the one that is recognised; None for what
+    is no text. Plain UTF-8 is read once: only what is not has its encoding looked for."""
+    if forced is not None:
         try:
-            return _transcoded(file, cache_dir, encoding)
-        except UnicodeError:
-            return None
+            return _transcoded(file, cache_dir, forced)
+        except UnicodeError as error:
+            raise CorpusError(
+                "corpus.encoding", path=file, encoding=forced, reason=error
+            ) from error
+    if (text := _as_utf8(file, file, "utf-8")) is not None:
+        return text
+    with open(file, "rb") as stream:
+        encoding = encodings.encoding_of(stream, not_utf8=True)
+    if encoding == "utf-8-sig":
+        return _as_utf8(file, file, encoding, offset=len(codecs.BOM_UTF8))
     try:
-        return _transcoded(file, cache_dir, encoding)
-    except UnicodeError as error:
-        raise CorpusError("corpus.encoding", path=file, encoding=encoding, reason=error) from error
+        return _transcoded(file, cache_dir, encoding) if encoding else None
+    except UnicodeError:
+        return None
 
 
 def _transcoded(file: Path, cache_dir: Path, encoding: str) -> TextFile | None:

@@ -2,17 +2,15 @@ import codecs
 import io
 import random
 import zlib
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from h2q.datasets import encodings
-from h2q.datasets.encodings import CHUNK_BYTES, detect, telling_chunk, transcode
+from h2q.datasets.encodings import CHUNK_BYTES, encoding_of, transcode
+from tests.conftest import CHINESE, corpus_file
 
-CORPORA = Path(__file__).resolve().parents[3] / "shared" / "corpora"
-CHINESE = "今天天气很好。我们去公园散步，看到许多美丽的花，孩子们在那里玩，大家都说：“真好！”\n"
 DETECTED = {"utf-8-sig", "utf-16", "utf-32", "utf-16-le", "utf-16-be", "gb18030", ""}
 
 # (encoding, text) that GB18030 would decode, or nearly, to something else.
@@ -51,6 +49,11 @@ FOREIGN_WORDS = [
 ]
 
 
+def detect(data: bytes) -> str:
+    """The encoding of what is known not to be UTF-8 without a mark."""
+    return encoding_of(io.BytesIO(data), not_utf8=True)
+
+
 def transcoded(tmp_path, data: bytes, encoding: str) -> bytes:
     source = tmp_path / "source"
     source.write_bytes(data)
@@ -75,8 +78,7 @@ def test_a_mark_decides(mark, name):
 
 
 def test_a_mark_counts_at_the_beginning_only():
-    head = telling_chunk(io.BytesIO(b"a" * CHUNK_BYTES + codecs.BOM_UTF16_LE + b"a\0b\0"))
-    assert detect(head) == ""
+    assert detect(b"a" * CHUNK_BYTES + codecs.BOM_UTF16_LE + b"a\0b\0") == ""
 
 
 @pytest.mark.parametrize("name", ["utf-16-le", "utf-16-be"])
@@ -125,11 +127,8 @@ def test_traditional_characters_in_gb18030():
 
 
 def test_a_real_novel(tmp_path):
-    path = CORPORA / "hongloumeng.gb18030.txt"
-    if not path.exists():
-        pytest.skip("the novel is not beside the repository")
-    data = path.read_bytes()
-    assert detect(data[:CHUNK_BYTES]) == "gb18030"
+    data = corpus_file("hongloumeng.gb18030.txt").read_bytes()
+    assert detect(data) == "gb18030"
     assert transcoded(tmp_path, data, "gb18030") == data.decode("gb18030").encode("utf-8")
 
 
