@@ -20,7 +20,8 @@ from h2q.cli.corpus_report import report_text
 from h2q.cli.report_plot import write_report
 from h2q.config import DTYPES, EvolutionConfig, Preset, TrainingConfig, from_dict
 from h2q.datasets.corpus import Corpus, open_corpus
-from h2q.datasets.knowledge_base import KnowledgeBase, knowledge_files, load_knowledge_base
+from h2q.datasets.knowledge_base import KnowledgeBase, load_knowledge_base
+from h2q.datasets.knowledge_files import knowledge_files
 from h2q.datasets.sample_text import create_sample_text
 from h2q.datasets.text_files import find_text_files
 from h2q.evolution.engine import SelfEvolutionEngine
