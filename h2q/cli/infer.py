@@ -7,7 +7,7 @@ from pathlib import Path
 from h2q.config import SamplingConfig
 from h2q.datasets.encodings import read_as_utf8
 from h2q.evaluation.line_scores import Score, byte_nats, score_lines
-from h2q.evolution.records import read_stats
+from h2q.evolution.statistics import read_stats
 from h2q.generation.answer import answer, reseeded, shown
 from h2q.generation.batch import Prompt, PromptsFile, answer_all, read_prompt
 from h2q.generation.conversation import Conversation
