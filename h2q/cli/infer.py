@@ -9,7 +9,7 @@ from h2q.checkpoint.model_file import load_model
 from h2q.cli.settings import InferenceCall
 from h2q.datasets.encodings import read_as_utf8
 from h2q.evaluation.line_scores import Score, byte_nats, score_lines
-from h2q.evolution.records import read_stats
+from h2q.evolution.statistics import read_stats
 from h2q.generation.answer import answer, reseeded, shown
 from h2q.generation.batch import Prompt, PromptsFile, answer_all, read_prompt
 from h2q.generation.conversation import Conversation
