@@ -17,8 +17,8 @@ from pathlib import Path
 from h2q.config import EvolutionConfig, ModelConfig, TrainingConfig
 from h2q.datasets.corpus import open_corpus
 from h2q.datasets.knowledge_base import load_knowledge_base
-from h2q.evolution import records, statistics
 from h2q.evolution import engine as evolution
+from h2q.evolution import records, statistics
 from h2q.evolution.engine import SelfEvolutionEngine
 from h2q.training.trainer import LocalModelTrainer
 from tests.conftest import make_text
