@@ -54,7 +54,7 @@ class Problem:
 
 
 class KnowledgeBase:
-    """What is known, how it is worded, and what in the files could not be used."""
+    """What is known, how it is worded, and which lines of the files could not be used."""
 
     def __init__(self, index: sqlite3.Connection, wordings: Wordings):
         self._index = index
@@ -82,7 +82,7 @@ class KnowledgeBase:
         return _fact(self._index.execute(query, (number,)).fetchone())
 
     def facts_by_id(self, ids: Iterable[str]) -> list[Fact]:
-        """Those of the facts named that are still there, in the order given."""
+        """The facts with these ids, in the order given; an id that is no longer there is passed over."""
         query = f"SELECT {_FACT_COLUMNS} FROM facts WHERE id = ?"
         rows = (self._index.execute(query, (name,)).fetchone() for name in ids)
         return [_fact(row) for row in rows if row is not None]
@@ -93,7 +93,7 @@ class KnowledgeBase:
         return [_fact(row) for row in self._index.execute(query, (fact.lang, fact.relation))]
 
     def objects(self, relation: str, lang: str) -> list[tuple[str, int]]:
-        """The objects of a relation and how many facts have each, the commonest first."""
+        """The objects of a relation and how many facts have each, the most frequent first."""
         query = (
             "SELECT object, count(*) AS n FROM facts WHERE lang = ? AND relation = ? "
             "GROUP BY object ORDER BY n DESC, object"

@@ -1,4 +1,7 @@
-"""The sample text for a person who has none yet: passages, and sentences of the knowledge base."""
+"""The sample text for a person who has none yet: the passages and facts that come with the program.
+
+Writes files and no more: where they go, and when, is decided elsewhere.
+"""
 
 import random
 from pathlib import Path
@@ -21,7 +24,7 @@ def create_sample_text(directory: Path) -> list[Path]:
     wordings = read_wordings(knowledge / WORDINGS_NAME)
     facts = sorted(
         (
-            parse_fact(line)  # without the index, which would take a second
+            parse_fact(line)  # an index of them would take a second
             for path in knowledge_files(knowledge)["facts"]
             for line in path.read_text(encoding="utf-8").splitlines()
         ),
