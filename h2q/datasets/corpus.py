@@ -7,6 +7,7 @@ and the process is not killed. Does not make batches.
 
 import hashlib
 import os
+import weakref
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -31,11 +32,13 @@ Segment = tuple[int, int, int]  # index of the file, where it begins there, byte
 
 
 class _Reader:
-    """Reads text by position from files that must stay as they were scanned; keeps a few open."""
+    """Reads text by position from files that must stay as they were scanned. Keeps a few open, and
+    closes them when nothing refers to the reader any more."""
 
     def __init__(self, files: list[TextFile]):
         self.files = files
         self._open: OrderedDict[int, BinaryIO] = OrderedDict()
+        weakref.finalize(self, _close, self._open)
 
     def read(self, index: int, start: int, length: int) -> bytes:
         """``length`` bytes of a file's text from ``start`` on. Raises ``CorpusError`` when the file is
@@ -60,6 +63,11 @@ class _Reader:
         stream = open(self.files[index].stored, "rb", buffering=0)  # noqa: SIM115  closed above
         self._open[index] = stream
         return stream
+
+
+def _close(streams: OrderedDict[int, BinaryIO]) -> None:
+    for stream in streams.values():
+        stream.close()
 
 
 class ByteStream:

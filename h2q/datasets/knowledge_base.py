@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import sqlite3
+import weakref
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,6 +59,7 @@ class KnowledgeBase:
 
     def __init__(self, index: sqlite3.Connection, wordings: Wordings):
         self._index = index
+        weakref.finalize(self, index.close)  # when nobody refers to this object any more
         self.wordings = wordings
         self.fact_count = self._number("SELECT count(*) FROM facts")
         self.passage_count = self._number("SELECT count(*) FROM passages")
