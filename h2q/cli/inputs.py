@@ -37,7 +37,7 @@ def require_usable(call: TrainingCall) -> None:
 
 
 def say_banner(device: str, dtype: torch.dtype, seed: int, console: Console) -> None:
-    """The version, the seed and the machine: on these the result depends."""
+    """The first line of a run: version, machine and seed."""
     machine = environment(torch.device(device), dtype)
     console.say("train.banner", version=h2q.__version__, seed=seed, **machine)
 
