@@ -152,7 +152,8 @@ def _draw_evolution(axes: "Axes", history: list[Entry], measure: str, label: Lab
                 label=label(key),
             )
     axes.axhline(0, color="black", linewidth=0.8)
-    axes.locator_params(axis="x", integer=True)
+    locator = axes.xaxis.get_major_locator()
+    locator.set_params(integer=True)  # type: ignore[call-arg]  # those of MaxNLocator, which it is
     axes.set(title=label("report.evolution"), xlabel=label("report.cycle"))
     axes.set_ylabel(label(f"report.{measure}"))
     if axes.get_legend_handles_labels()[0]:
@@ -242,7 +243,10 @@ def _number(value: object) -> float:
     """``value``, or NaN, which is not drawn."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return math.nan
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:  # a whole number of hundreds of digits
+        return math.nan
 
 
 @contextlib.contextmanager
