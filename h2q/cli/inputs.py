@@ -16,7 +16,7 @@ from h2q.system.console import Console
 from h2q.system.device import choose_device, environment
 from h2q.system.errors import CorpusError
 from h2q.system.files import write_bytes
-from h2q.system.paths import DEFAULT_KNOWLEDGE_DIR, OutputPaths, shipped_data
+from h2q.system.paths import DEFAULT_KNOWLEDGE_DIR, OutputPaths, shipped_knowledge_dir
 from h2q.training.tensorboard import require_tensorboard
 
 _PROBLEMS_SHOWN = 10
@@ -62,7 +62,7 @@ def knowledge_dir(call: TrainingCall) -> Path:
     if call.knowledge_dir is not None:
         return call.knowledge_dir
     own = Path(DEFAULT_KNOWLEDGE_DIR)
-    return own if own.is_dir() else shipped_data() / "knowledge_base"
+    return own if own.is_dir() else shipped_knowledge_dir()
 
 
 def open_knowledge(
@@ -86,9 +86,9 @@ def report_knowledge(
     problems_path: Path | None,
     console: Console,
 ) -> None:
-    """Says what was found, and the first lines that cannot be used.
+    """Says what was found and which lines cannot be used, ten of them at most.
 
-    All of those lines are written to ``problems_path`` where there are more than are shown.
+    Where there are more, all of them are written to ``problems_path``; a trial has none.
     """
     directory = knowledge_dir(call)
     if knowledge is None:

@@ -18,7 +18,7 @@ from h2q.cli.inputs import (
 )
 from h2q.system.console import Console
 from h2q.system.errors import CorpusError, KnowledgeError, SettingError
-from h2q.system.paths import OutputPaths, shipped_data
+from h2q.system.paths import OutputPaths, shipped_knowledge_dir
 from tests.cli.conftest import training
 from tests.conftest import CHINESE, make_text
 
@@ -79,7 +79,7 @@ def test_text_is_opened_as_the_call_says(place):
 
 
 def test_the_knowledge_base_that_is_meant(place):
-    assert knowledge_dir(training()) == shipped_data() / "knowledge_base"
+    assert knowledge_dir(training()) == shipped_knowledge_dir()
     (place / "data" / "knowledge_base").mkdir(parents=True)
     assert knowledge_dir(training()) == Path("data/knowledge_base")
     assert knowledge_dir(training("--knowledge_dir", "kb")) == Path("kb")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from h2q.system import paths
-from h2q.system.paths import CyclePaths, OutputPaths, shipped_data
+from h2q.system.paths import CyclePaths, OutputPaths, shipped_data, shipped_knowledge_dir
 
 ROOT = Path("out put")
 OUTPUT = OutputPaths(ROOT)
@@ -87,7 +87,7 @@ def test_the_output_directory_of_a_model_is_found(root):
 
 
 def test_shipped_data_is_that_of_the_checkout_or_of_the_installation(tmp_path, monkeypatch):
-    assert (shipped_data() / "knowledge_base" / "wordings.json").is_file()
+    assert (shipped_knowledge_dir() / "wordings.json").is_file()
     package = tmp_path / "h2q"
     package.mkdir()
     monkeypatch.setattr(paths.resources, "files", lambda name: package)
