@@ -6,7 +6,7 @@ import sys
 from h2q.cli.main import chat_main
 
 
-def __getattr__(name: str):
+def __getattr__(name: str) -> object:
     """``LocalInferenceModel`` can be imported from here."""
     import h2q
 

@@ -6,7 +6,7 @@ import sys
 from h2q.cli.main import train_main
 
 
-def __getattr__(name: str):
+def __getattr__(name: str) -> object:
     """``LocalModelTrainer`` and ``SelfEvolutionEngine`` can be imported from here."""
     import h2q
 

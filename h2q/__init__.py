@@ -5,6 +5,7 @@ The public classes load PyTorch only when they are first used, so that ``import 
 """
 
 import importlib
+from typing import Any
 
 __version__ = "0.1.0"
 
@@ -16,7 +17,7 @@ _PUBLIC = {
 __all__ = [*_PUBLIC, "__version__"]
 
 
-def __getattr__(name: str):
+def __getattr__(name: str) -> Any:
     if name in _PUBLIC:
         return getattr(importlib.import_module(_PUBLIC[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

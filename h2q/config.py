@@ -1,56 +1,74 @@
 """Every setting with its meaning, unit and permitted range, and the presets.
 
 A configuration checks itself when it is made: a value of the wrong type or out of range raises
-``SettingError`` with the value in the message, so no other module checks settings again.
+``SettingError``, which quotes the value. No other module checks the value of a setting; which
+flags of a command line fit together is for ``cli.settings``.
 """
 
 import difflib
 import math
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
+from typing import Any, TypeVar
 
 from h2q.system.errors import SettingError
 
+TRAINING_MODES = ("train", "evolve")
+INFERENCE_MODES = ("demo", "interactive", "score", "export")
 EXPORT_FORMATS = ("safetensors", "transformers")
 DEVICES = ("auto", "cpu", "cuda")
 DTYPES = ("auto", "float32", "bfloat16")
 SEED_MAX = 2**31 - 1
 
+# Settings by name, from a file or a command line: of any type until a configuration checks them.
+Values = Mapping[str, Any]
+_Number = TypeVar("_Number", int, float)
 
-def _setting(default, minimum, maximum):
+
+def _setting(default: _Number, minimum: _Number, maximum: _Number) -> _Number:
+    """A field that takes numbers from ``minimum`` to ``maximum``."""
     return field(default=default, metadata={"minimum": minimum, "maximum": maximum})
 
 
-def _choice(default, choices):
-    return field(default=default, metadata={"choices": choices})
+def _choice(default: str, choices: tuple[str, ...], name: str | None = None) -> str:
+    """A field that takes one of ``choices``; an error calls it ``name`` where one is given."""
+    return field(default=default, metadata={"choices": choices, "name": name})
 
 
+def require_choice(name: str, value: str, known: Collection[str]) -> None:
+    """Raises ``SettingError``, which lists the known values, unless ``value`` is one of them."""
+    if value not in known:
+        raise SettingError("setting.choice", name=name, value=value, known=", ".join(known))
+
+
+def _require_type(name: str, value: object, kind: type) -> None:
+    """A whole number may stand for a float; a truth value never is a number."""
+    numeric = (int, float) if kind is float else (kind,)
+    if isinstance(value, bool) or not isinstance(value, numeric):
+        raise SettingError("setting.type", name=name, value=value, type=kind.__name__)
+
+
+def _require_range(name: str, value: float, minimum: float, maximum: float) -> None:
+    if not minimum <= value <= maximum:
+        raise SettingError(
+            "setting.range", name=name, value=value, minimum=minimum, maximum=maximum
+        )
+
+
+@dataclass(frozen=True)
 class _Checked:
-    """Checks each field of a dataclass against its type and range, or its choices."""
+    """Checks each field against the type of its default and its range or choices."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for item in fields(self):
             if not item.metadata:  # checked by its own class
                 continue
             value = getattr(self, item.name)
-            numeric = (int, float) if item.type is float else (item.type,)
-            if isinstance(value, bool) or not isinstance(value, numeric):
-                raise SettingError(
-                    "setting.type", name=item.name, value=value, type=item.type.__name__
-                )
+            _require_type(item.name, value, type(item.default))
             if choices := item.metadata.get("choices"):
-                if value not in choices:
-                    known = ", ".join(choices)
-                    raise SettingError("setting.choice", name=item.name, value=value, known=known)
-                continue
-            minimum, maximum = item.metadata["minimum"], item.metadata["maximum"]
-            if not minimum <= value <= maximum:
-                raise SettingError(
-                    "setting.range",
-                    name=item.name,
-                    value=value,
-                    minimum=minimum,
-                    maximum=maximum,
-                )
+                require_choice(item.metadata["name"] or item.name, value, choices)
+            else:
+                _require_range(item.name, value, **item.metadata)
 
 
 @dataclass(frozen=True)
@@ -66,7 +84,7 @@ class ModelConfig(_Checked):
     dropout: float = _setting(0.1, 0.0, 0.9)
     rotary_base: float = _setting(10_000.0, 1.0, 1e9)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if self.embed_dim % (2 * self.n_heads):
             raise SettingError(
@@ -83,36 +101,37 @@ class TrainingConfig(_Checked):
     """How a model is trained; the defaults are those of the README (训练配置, 训练优化)."""
 
     epochs: int = _setting(10, 1, 1_000_000)
-    max_minutes: float = _setting(0.0, 0.0, 1e6)  # the run is planned for; 0: as epochs say
+    max_minutes: float = _setting(0.0, 0.0, 1e6)  # planned length of the run; 0: ``epochs`` decides
     lr: float = _setting(1e-4, 1e-9, 10.0)  # peak learning rate of AdamW
-    batch_size: int = _setting(8, 1, 65536)  # windows a step
+    batch_size: int = _setting(8, 1, 65536)  # windows per step
     seed: int = _setting(42, 0, SEED_MAX)
-    optimizer: str = _choice("adamw", ("adamw", "muon"))  # of the layers' matrices
+    optimizer: str = _choice("adamw", ("adamw", "muon"))  # for the matrices of the layers
     muon_lr: float = _setting(2e-3, 1e-9, 10.0)  # peak learning rate of Muon
     adam_beta2: float = _setting(0.999, 0.0, 0.999999)
-    # Share of the run, its first part, in which windows are a quarter and then half as long, and
-    # each quarter or half of a batch is an update.
+    # In this share of the run, its first part, windows are a quarter and then half as long, and a
+    # batch is split into four and then two updates.
     short_fraction: float = _setting(0.0, 0.0, 1.0)
-    # Share of the run, its first part, in which only the first third of the layers is trained.
+    # In this share of the run, its first part, only the first third of the layers is trained.
     growth_fraction: float = _setting(0.0, 0.0, 1.0)
-    # Epochs above which all are trained from the start: few layers learn a text by heart.
+    # In a run of more epochs than this, all layers are trained from the start: few layers would
+    # memorise the text.
     growth_epochs: int = _setting(1_000_000, 0, 1_000_000)
-    # Epochs without dropout at the start: what was seldom seen is not learnt by heart.
+    # Epochs at the start without dropout: a model cannot memorise what it has seen seldom.
     dropout_after_epochs: int = _setting(0, 0, 1_000_000)
     weight_decay: float = _setting(0.01, 0.0, 10.0)
     schedule: str = _choice("cosine", ("cosine", "linear"))  # how the learning rate decays
     warmup_steps: int = _setting(0, 0, 1_000_000)  # until the learning rate reaches its peak
-    decay_fraction: float = _setting(1.0, 1e-6, 1.0)  # of the run, in which ``linear`` decays
-    min_lr_ratio: float = _setting(0.0, 0.0, 1.0)  # of the peak, to which ``linear`` decays
+    decay_fraction: float = _setting(1.0, 1e-6, 1.0)  # share of the run in which ``linear`` decays
+    min_lr_ratio: float = _setting(0.0, 0.0, 1.0)  # share of the peak at which ``linear`` ends
     clip_norm: float = _setting(1.0, 1e-6, 1e6)  # largest norm of the gradient
-    eval_bytes: int = _setting(65_536, 512, 2**40)  # most held-out bytes read an evaluation
-    save_interval_seconds: float = _setting(180.0, 0.0, 1e9)  # between saves within an epoch
-    # Epochs without a lower held-out loss after which a run ends early; 0: never.
+    eval_bytes: int = _setting(65_536, 512, 2**40)  # most held-out bytes per evaluation
+    save_interval_seconds: float = _setting(180.0, 0.0, 1e9)  # between checkpoints
+    # The run ends after this many epochs without a lower held-out loss; 0: never.
     patience: int = _setting(0, 0, 1_000_000)
 
     @property
     def growth(self) -> float:
-        """``growth_fraction``, or 0 in a run that is known to have more than ``growth_epochs``."""
+        """``growth_fraction``, or 0 in a run of more than ``growth_epochs`` epochs."""
         many = not self.max_minutes and self.epochs > self.growth_epochs
         return 0.0 if many else self.growth_fraction
 
@@ -123,26 +142,27 @@ class TrainingConfig(_Checked):
 
 @dataclass(frozen=True)
 class SamplingConfig(_Checked):
-    """How a continuation is drawn from the model, and what ends it besides the model."""
+    """How a continuation is drawn from the model, and what ends it besides the model itself."""
 
     temperature: float = _setting(0.8, 0.0, 10.0)  # 0 is greedy
-    max_length: int = _setting(200, 1, 2**40)  # bytes generated at the most
+    max_length: int = _setting(200, 1, 2**40)  # most bytes generated
     seed: int = _setting(42, 0, SEED_MAX)
     top_k: int = _setting(0, 0, 256)  # only the k most likely bytes; 0: all
-    top_p: float = _setting(1.0, 1e-6, 1.0)  # only the likeliest that make up this probability
-    min_p: float = _setting(0.0, 0.0, 1.0)  # only those at least this share of the likeliest
+    top_p: float = _setting(1.0, 1e-6, 1.0)  # only the most likely, up to this total probability
+    min_p: float = _setting(0.0, 0.0, 1.0)  # least probability, as a share of the likeliest byte's
     repetition_penalty: float = _setting(1.0, 0.1, 10.0)  # on the last 64 bytes; 1: none
-    loop_guard: int = _setting(0, 0, 1000)  # ends text that says one thing so often in a row; 0: no
-    stop: tuple = ()  # strings that end the text and are not part of it
+    # Ends text in which one passage comes this many times in a row; 0: never.
+    loop_guard: int = _setting(0, 0, 1000)
+    stop: tuple[str, ...] = ()  # strings that end the text; they are left out
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if not isinstance(self.stop, tuple) or not all(
             isinstance(text, str) and text for text in self.stop
         ):
             raise SettingError("setting.stop", value=self.stop)
-        if self.loop_guard == 1:  # everything is said once
-            raise SettingError("setting.range", name="loop_guard", value=1, minimum=2, maximum=1000)
+        if self.loop_guard == 1:  # any text has each passage once
+            _require_range("loop_guard", 1, 2, 1000)
 
 
 @dataclass(frozen=True)
@@ -150,17 +170,37 @@ class EvolutionConfig(_Checked):
     """How a model evolves."""
 
     cycles: int = _setting(3, 1, 1_000_000)
-    max_minutes: float = _setting(0.0, 0.0, 1e6)  # of all cycles together; 0: as many as needed
-    cycle_bytes: int = _setting(1_048_576, 1024, 2**40)  # text a cycle trains on, replay included
-    exposures: int = _setting(200, 1, 100_000)  # documents about a new fact, at first
-    review_fraction: float = _setting(0.1, 0.0, 0.9)  # least share, about facts learnt before
-    replay_fraction: float = _setting(0.4, 0.0, 0.95)  # of the text: the person's own
-    unasked_share: float = _setting(0.2, 0.0, 1.0)  # of entities no question is ever trained on
-    lr: float = _setting(4e-3, 1e-9, 10.0)  # peak of AdamW's, from which it falls to 0
+    max_minutes: float = _setting(0.0, 0.0, 1e6)  # of all cycles together; 0: no limit
+    cycle_bytes: int = _setting(1_048_576, 1024, 2**40)  # of the text of one cycle, with the replay
+    exposures: int = _setting(200, 1, 100_000)  # documents about each new fact, at first
+    review_fraction: float = _setting(0.1, 0.0, 0.9)  # least share of documents about older facts
+    replay_fraction: float = _setting(0.4, 0.0, 0.95)  # share of the person's own text
+    # Share of the entities whose questions are never trained on.
+    unasked_share: float = _setting(0.2, 0.0, 1.0)
+    lr: float = _setting(4e-3, 1e-9, 10.0)  # peak learning rate of AdamW
+
+
+@dataclass(frozen=True)
+class TrainingJob(_Checked):
+    """What the training program does, and what computes; an error names the flag."""
+
+    mode: str = _choice("train", TRAINING_MODES, "--mode")
+    device: str = _choice("auto", DEVICES, "--device")
+    dtype: str = _choice("auto", DTYPES, "--dtype")  # of the computation; weights are float32
+
+
+@dataclass(frozen=True)
+class InferenceJob(_Checked):
+    """What the inference program does; an error names the flag."""
+
+    mode: str = _choice("demo", INFERENCE_MODES, "--mode")
+    format: str = _choice("safetensors", EXPORT_FORMATS, "--format")  # of ``export``
 
 
 @dataclass(frozen=True)
 class Preset:
+    """A model and how it is trained, under one name."""
+
     model: ModelConfig
     training: TrainingConfig
 
@@ -190,19 +230,21 @@ def derived_seed(seed: int, number: int) -> int:
     return (seed + number) % (SEED_MAX + 1)
 
 
-def nearest(name: str, known) -> str:
+def nearest(name: str, known: Iterable[str]) -> str:
     """The known name most like ``name``, or an empty string."""
-    return next(iter(difflib.get_close_matches(name, known, n=1)), "")
+    return next(iter(difflib.get_close_matches(name, list(known), n=1)), "")
 
 
 def preset(name: str) -> Preset:
     """The preset of that name; ``SettingError`` lists those there are."""
-    if name not in PRESETS:
-        raise SettingError("setting.choice", name="--preset", value=name, known=", ".join(PRESETS))
+    require_choice("--preset", name, PRESETS)
     return PRESETS[name]
 
 
-def from_dict(cls, values: dict):
+_Config = TypeVar("_Config", bound=_Checked)
+
+
+def from_dict(cls: type[_Config], values: Values) -> _Config:
     """A configuration of class ``cls`` from a mapping; unknown keys raise ``SettingError``."""
     known = [item.name for item in fields(cls)]
     for name in values:

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from h2q.cli.arguments import chat_parser, train_parser
-from h2q.config import PRESETS, ModelConfig, TrainingConfig
+from h2q.config import PRESETS, EvolutionConfig, ModelConfig, TrainingConfig
 from h2q.datasets.batches import epoch_batches
 from h2q.datasets.corpus import open_corpus
 from h2q.datasets.text_files import find_text_files
@@ -104,7 +104,7 @@ def test_gradient_clipping():
 def test_default_of_epochs_mode_and_cycles():
     """--epochs: 训练轮数（默认：10）; --mode: 运行模式（train/evolve）"""
     arguments = train_parser().parse_args([])
-    assert (arguments.mode, arguments.cycles, TRAINING.epochs) == ("train", 3, 10)
+    assert (arguments.mode, EvolutionConfig().cycles, TRAINING.epochs) == ("train", 3, 10)
     assert chat_parser().parse_args([]).mode == "demo"
 
 

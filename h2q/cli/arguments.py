@@ -1,41 +1,39 @@
-"""Both argument parsers, and what is checked of a command line before PyTorch is loaded."""
+"""The argument parsers of both programs, and the language of their help.
+
+What the arguments mean together is for ``settings``. Loads no library.
+"""
 
 import argparse
 import re
 from pathlib import Path
+from typing import NoReturn
 
 import h2q
 from h2q import config
 from h2q.cli.completion import SHELLS, Completion
 from h2q.cli.help_formatter import HelpFormatter
 from h2q.cli.settings_file import Settings, read_settings
-from h2q.config import SamplingConfig
-from h2q.system.errors import CorpusError, SettingError
+from h2q.config import InferenceJob, SamplingConfig, TrainingJob
+from h2q.system.errors import SettingError
 from h2q.system.messages import catalogue
 from h2q.system.messages.catalogue import message
 from h2q.system.paths import EXPORT_DIR, MODEL_PATH
-
-TRAINING_FLAGS = ("epochs", "max_minutes", "patience", "lr", "batch_size", "seed")
-SAMPLING_FLAGS = (
-    *("temperature", "max_length", "seed", "top_k", "top_p", "min_p"),
-    *("repetition_penalty", "loop_guard"),
-)
-CHAT_MODES = ("demo", "interactive", "score", "export")
 
 
 class _Parser(argparse.ArgumentParser):
     """Reports wrong use as a ``SettingError`` of one line instead of printing and leaving."""
 
-    def error(self, reason: str):
-        # What argparse says most often is said in the language in use.
-        if found := re.fullmatch(r"argument (\S+): invalid (\w+) value: '(.*)'", reason, re.S):
+    def error(self, message: str) -> NoReturn:
+        # The two most frequent sentences of argparse are said in the language in use.
+        if found := re.fullmatch(r"argument (\S+): invalid (\w+) value: '(.*)'", message, re.S):
             raise SettingError("setting.type", name=found[1], value=found[3], type=found[2])
-        if found := re.fullmatch(r"argument (\S+): expected one argument", reason):
+        if found := re.fullmatch(r"argument (\S+): expected one argument", message):
             raise SettingError("usage.no_value", flag=found[1])
-        raise SettingError("usage.wrong", reason=reason)
+        raise SettingError("usage.wrong", reason=message)
 
 
 def _parser(description: str) -> _Parser:
+    """A parser with the flags that both programs have."""
     parser = _Parser(
         description=message(description),
         allow_abbrev=False,
@@ -44,26 +42,26 @@ def _parser(description: str) -> _Parser:
     )
     parser._optionals.title = message("help.options")
     parser._positionals.title = message("help.positionals")
-    parser.add_argument("-h", "--help", action="help", help=message("help.help"))
+    add, shells = parser.add_argument, "|".join(SHELLS)
     version = f"H2Q-Evo {h2q.__version__}"
-    parser.add_argument(
-        "--version", action="version", version=version, help=message("help.version")
-    )
-    parser.add_argument(
-        "--completion", action=Completion, metavar="|".join(SHELLS), help=message("help.completion")
-    )
-    parser.add_argument("--lang", metavar="zh|en", help=message("help.lang"))
+    add("-h", "--help", action="help", help=message("help.help"))
+    add("--version", action="version", version=version, help=message("help.version"))
+    add("--completion", action=Completion, metavar=shells, help=message("help.completion"))
+    add("--lang", metavar="zh|en", help=message("help.lang"))
     return parser
 
 
 def train_parser() -> _Parser:
+    """The flags of the training program; None stands for one that is not given."""
     parser = _parser("help.train")
-    add = parser.add_argument
-    add("--mode", default="train", metavar="train|evolve", help=message("help.mode_train"))
+    add, job = parser.add_argument, TrainingJob()
+    modes, presets = "|".join(config.TRAINING_MODES), "|".join(config.PRESETS)
+    devices, dtypes = "|".join(config.DEVICES), "|".join(config.DTYPES)
+    add("--mode", default=job.mode, metavar=modes, help=message("help.mode_train"))
     add("--epochs", type=int, metavar="N", help=message("help.epochs"))
     add("--max_minutes", type=float, metavar="M", help=message("help.max_minutes"))
     add("--patience", type=int, metavar="N", help=message("help.patience"))
-    add("--cycles", type=int, default=3, metavar="N", help=message("help.cycles"))
+    add("--cycles", type=int, metavar="N", help=message("help.cycles"))
     add("--data_dir", type=Path, metavar="PATH", help=message("help.data_dir"))
     add("--eval_dir", type=Path, metavar="PATH", help=message("help.eval_dir"))
     add("--encoding", metavar="NAME", help=message("help.encoding"))
@@ -74,69 +72,41 @@ def train_parser() -> _Parser:
     add("--quiet", action="store_true", help=message("help.quiet"))
     add("--tensorboard", action="store_true", help=message("help.tensorboard"))
     add("--config", type=Path, metavar="FILE", help=message("help.config"))
-    add("--preset", metavar="|".join(config.PRESETS), help=message("help.preset"))
+    add("--preset", metavar=presets, help=message("help.preset"))
     add("--lr", type=float, metavar="X", help=message("help.lr"))
     add("--batch_size", type=int, metavar="N", help=message("help.batch_size"))
     add("--seed", type=int, metavar="N", help=message("help.seed"))
-    add("--device", default="auto", metavar="|".join(config.DEVICES), help=message("help.device"))
-    add("--dtype", default="auto", metavar="|".join(config.DTYPES), help=message("help.dtype"))
+    add("--device", default=job.device, metavar=devices, help=message("help.device"))
+    add("--dtype", default=job.dtype, metavar=dtypes, help=message("help.dtype"))
     return parser
 
 
 def chat_parser() -> _Parser:
+    """The flags of the inference program."""
     parser = _parser("help.chat")
-    add = parser.add_argument
-    defaults = SamplingConfig()
-    modes = "|".join(CHAT_MODES)
+    add, job, sampling = parser.add_argument, InferenceJob(), SamplingConfig()
+    modes, formats = "|".join(config.INFERENCE_MODES), "|".join(config.EXPORT_FORMATS)
+    model, export = Path(MODEL_PATH), Path(EXPORT_DIR)
     add("files", nargs="*", type=Path, metavar="FILE", help=message("help.files"))
-    add("--mode", default="demo", metavar=modes, help=message("help.mode_chat"))
-    add(
-        "--model",
-        type=Path,
-        default=Path(MODEL_PATH),
-        metavar="FILE",
-        help=message("help.model"),
-    )
-    add(
-        "--format",
-        default=config.EXPORT_FORMATS[0],
-        metavar="|".join(config.EXPORT_FORMATS),
-        help=message("help.format"),
-    )
-    add(
-        "--export_dir",
-        type=Path,
-        default=Path(EXPORT_DIR),
-        metavar="PATH",
-        help=message("help.export_dir"),
-    )
+    add("--mode", default=job.mode, metavar=modes, help=message("help.mode_chat"))
+    add("--model", type=Path, default=model, metavar="FILE", help=message("help.model"))
+    add("--format", default=job.format, metavar=formats, help=message("help.format"))
+    add("--export_dir", type=Path, default=export, metavar="PATH", help=message("help.export_dir"))
     add("--prompt", metavar="TEXT", help=message("help.prompt"))
     add("--prompts_file", type=Path, metavar="FILE", help=message("help.prompts_file"))
     add("--json", action="store_true", help=message("help.json"))
     add("--lines", action="store_true", help=message("help.lines"))
-    add(
-        "--temperature",
-        type=float,
-        default=defaults.temperature,
-        metavar="X",
-        help=message("help.temperature"),
-    )
-    add(
-        "--max_length",
-        type=int,
-        default=defaults.max_length,
-        metavar="N",
-        help=message("help.max_length"),
-    )
-    add("--seed", type=int, default=defaults.seed, metavar="N", help=message("help.seed"))
     for name, text in (
+        ("temperature", message("help.temperature")),
+        ("max_length", message("help.max_length")),
+        ("seed", message("help.seed")),
         ("top_k", message("help.top_k")),
         ("top_p", message("help.top_p")),
         ("min_p", message("help.min_p")),
         ("repetition_penalty", message("help.repetition_penalty")),
         ("loop_guard", message("help.loop_guard")),
     ):
-        default = getattr(defaults, name)
+        default = getattr(sampling, name)
         letter = "N" if isinstance(default, int) else "X"
         add(f"--{name}", type=type(default), default=default, metavar=letter, help=text)
     add("--stop", action="append", default=[], metavar="TEXT", help=message("help.stop"))
@@ -159,11 +129,12 @@ def language(arguments: list[str]) -> str:
             found = argument.partition("=")[2]
         elif argument == "--lang" and index + 1 < len(arguments):
             found = arguments[index + 1]
-    require_choice("--lang", found, catalogue.LANGUAGES)
+    config.require_choice("--lang", found, catalogue.LANGUAGES)
     return found
 
 
-def parse(parser: _Parser, arguments: list[str]) -> argparse.Namespace:
+def parse(parser: argparse.ArgumentParser, arguments: list[str]) -> argparse.Namespace:
+    """The values of ``arguments``; an unknown flag raises ``SettingError`` with the nearest one."""
     parsed, unknown = parser.parse_known_args(arguments)
     if unknown:
         flag = unknown[0].partition("=")[0]
@@ -173,43 +144,9 @@ def parse(parser: _Parser, arguments: list[str]) -> argparse.Namespace:
     return parsed
 
 
-def settings_from_file(arguments: list[str], parser: _Parser) -> Settings:
-    """What the file says that ``--config`` names; nothing where it names none."""
+def settings_from_file(arguments: list[str], parser: argparse.ArgumentParser) -> Settings:
+    """The settings in the file that ``--config`` names; none where no file is named."""
     only = _Parser(add_help=False, allow_abbrev=False)
     only.add_argument("--config", type=Path)
     path = only.parse_known_args(arguments)[0].config
     return read_settings(path, parser, arguments) if path is not None else Settings()
-
-
-def require_choice(name: str, value: str, known) -> None:
-    if value not in known:
-        raise SettingError("setting.choice", name=name, value=value, known=", ".join(known))
-
-
-def require_encoding(name: str) -> None:
-    try:
-        b" ".decode(name)
-    except LookupError as error:
-        raise CorpusError("corpus.codec", encoding=name) from error
-    except UnicodeError:  # half a character of UTF-16: the encoding exists
-        pass
-
-
-def require_fitting(arguments: argparse.Namespace) -> None:
-    """What is given is of use in the mode that was chosen."""
-    mode = arguments.mode
-    if mode == "score" and not arguments.files:
-        raise SettingError("usage.files")
-    if mode != "score" and arguments.files:
-        raise SettingError("usage.no_files", name=arguments.files[0])
-    out_of_place = {
-        "--lines": arguments.lines and mode != "score",
-        "--json": arguments.json and mode == "interactive",
-        "--prompts_file": arguments.prompts_file is not None and mode != "demo",
-        "--prompt": arguments.prompt is not None and mode == "score",
-    }
-    for flag, wrong in out_of_place.items():
-        if wrong:
-            raise SettingError("usage.not_in", flag=flag, mode=mode)
-    if arguments.prompt is not None and arguments.prompts_file is not None:
-        raise SettingError("usage.prompt_or_file")

@@ -5,11 +5,13 @@ argparse counts characters and breaks lines at blanks only, so Chinese help woul
 
 import argparse
 import re
+from collections.abc import Iterable
+from typing import Any
 
 from h2q.system.console import columns
 from h2q.system.messages.catalogue import message
 
-# What stays in one piece: a word or one wide character, with the punctuation that clings to it.
+# What stays in one piece: a word or one wide character, with the punctuation next to it.
 _PIECE = re.compile(
     r"\s+|[（“《]*(?:[\u2e80-\u2fff\u3040-\u9fff\uf900-\ufaff]|[^\s\u2e80-\u9fff\uf900-\uffef]+)"
     r"[，。；：、！？）”》]*|."
@@ -17,9 +19,15 @@ _PIECE = re.compile(
 
 
 class HelpFormatter(argparse.HelpFormatter):
-    """argparse's own but for the breaking of lines and the word before the usage."""
+    """That of argparse, with other line breaks and with our word before the usage."""
 
-    def add_usage(self, usage, actions, groups, prefix=None):
+    def add_usage(
+        self,
+        usage: str | None,
+        actions: Iterable[argparse.Action],
+        groups: Iterable[Any],
+        prefix: str | None = None,
+    ) -> None:
         super().add_usage(usage, actions, groups, message("help.usage"))
 
     def _split_lines(self, text: str, width: int) -> list[str]:

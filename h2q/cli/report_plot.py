@@ -1,38 +1,47 @@
 """``training_report.png``: a run as curves, and the cycles of evolution with their intervals.
 
-Drawn from ``training_log.json`` and ``evolution_stats.json`` with matplotlib, an extra. What is not
-in the files, or not as it should be, is left out of the picture; nothing fails for a picture.
+Drawn from ``training_log.json`` and ``evolution_stats.json`` with matplotlib, an extra. The picture
+leaves out what the files lack or hold in another form; a run never fails because of its picture.
 """
 
 import contextlib
 import io
 import logging
 import math
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from h2q.system.console import Console
 from h2q.system.errors import UnusableInput
 from h2q.system.files import read_json, write_bytes
 from h2q.system.messages.catalogue import language, message_in
-from h2q.system.paths import EVOLUTION_STATS, REPORT, TRAINING_LOG
+from h2q.system.paths import OutputPaths
 
-# Families with the characters of our labels, on the systems that come with one.
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Entry = dict[str, Any]  # an object of JSON as a file has it, of any keys and values
+Label = Callable[[str], str]  # the key of a message to its words
+
+# Families of fonts with the characters of our labels; most systems come with one of them.
 _CHINESE_FONTS = (
     *("Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "WenQuanYi Micro Hei"),
     *("WenQuanYi Zen Hei", "Microsoft YaHei", "SimHei", "PingFang SC", "Hiragino Sans GB"),
     *("Heiti SC", "STHeiti", "Arial Unicode MS", "Noto Sans CJK JP", "Noto Serif CJK SC"),
 )
-# Parts of their files' names: matplotlib's list does not know a font installed after it was made.
+# Parts of the names of their files: the list of matplotlib lacks fonts that were installed later.
 _CHINESE_FILES = ("cjk", "wqy", "notosanssc", "sourcehan", "msyh", "simhei", "pingfang", "heiti")
 _WIDTH, _ROW_HEIGHT, _DPI = 10.0, 3.2, 120  # inches, dots an inch
 _MEASURES = {"facts": 100.0, "prose": 1.0}  # primary measures of a cycle; share to per cent
 _TRAINING, _HELDOUT, _KEPT, _REJECTED = "#7aa6d6", "#d1495b", "#2a9d5c", "#8a8a8a"
 
 
-def write_report(output_dir: Path, console: Console) -> None:
-    """Draws the report of the files below ``output_dir``; says so, or what to install for it."""
-    log = _entries(output_dir / TRAINING_LOG)
-    history = _entries(output_dir / EVOLUTION_STATS, "history")
+def write_report(output: OutputPaths, console: Console) -> None:
+    """Draws the report from the log and the statistics, and says so, or what to install for it."""
+    log = _entries(output.training_log)
+    history = _entries(output.evolution_stats, "history")
     if not log and not history:
         return
     try:
@@ -43,12 +52,12 @@ def write_report(output_dir: Path, console: Console) -> None:
     except ModuleNotFoundError:
         console.say("report.missing")
         return
-    write_bytes(output_dir / REPORT, picture.getvalue())
-    console.say("report.written", path=output_dir / REPORT)
+    write_bytes(output.report, picture.getvalue())
+    console.say("report.written", path=output.report)
 
 
-def draw(log: list[dict], history: list[dict]):
-    """A matplotlib figure: loss, learning rate and speed over the log, and the evolution."""
+def draw(log: list[Entry], history: list[Entry]) -> "Figure":
+    """A picture of loss, learning rate and speed over the log, and of the evolution."""
     from matplotlib.figure import Figure
 
     font = chinese_font() if language() == "zh" else None
@@ -68,8 +77,8 @@ def draw(log: list[dict], history: list[dict]):
         # Each measure has its own unit, and so a panel of its own.
         measured = [key for key in _MEASURES if any(e.get("primary") == key for e in history)]
         cells = grid[rows - 1, :].subgridspec(1, max(1, len(measured)))
-        for cell, measure in zip(cells, measured or ["facts"]):
-            draw_evolution(figure.add_subplot(cell), history, measure, label)
+        for column, measure in enumerate(measured or ["facts"]):
+            _draw_evolution(figure.add_subplot(cells[0, column]), history, measure, label)
     for axes in figure.axes:
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
@@ -78,7 +87,7 @@ def draw(log: list[dict], history: list[dict]):
     return figure
 
 
-def _draw_loss(axes, log, label) -> None:
+def _draw_loss(axes: "Axes", log: list[Entry], label: Label) -> None:
     points, steps = _points(log), _column(log, "step")
     if points:
         axes.plot(
@@ -107,14 +116,14 @@ def _draw_loss(axes, log, label) -> None:
     axes.legend(frameon=False)
 
 
-def _draw_rate(axes, log, label) -> None:
+def _draw_rate(axes: "Axes", log: list[Entry], label: Label) -> None:
     points = sorted([*_points(log), *log], key=lambda point: point["step"])
     axes.plot(_column(points, "step"), _column(points, "learning_rate"), color=_TRAINING)
     axes.set(title=label("report.rate"), xlabel=label("report.step"))
     axes.set_ylim(bottom=0)
 
 
-def _draw_speed(axes, log, label) -> None:
+def _draw_speed(axes: "Axes", log: list[Entry], label: Label) -> None:
     points = sorted([*_points(log), *log], key=lambda point: point["step"])
     minutes = [seconds / 60 for seconds in _column(points, "seconds")]
     axes.plot(minutes, _column(points, "tokens_per_second"), ".-", color=_TRAINING)
@@ -122,32 +131,16 @@ def _draw_speed(axes, log, label) -> None:
     axes.set_ylim(bottom=0)
 
 
-def draw_evolution(axes, history: list[dict], measure: str, label) -> None:
-    """How much better each challenger was that ``measure`` decided about, with its interval; kept
-    ones are filled."""
-    scale = _MEASURES[measure]
-    for promoted, color, key in (
-        (True, _KEPT, "report.promoted"),
-        (False, _REJECTED, "report.rejected"),
+def _draw_evolution(axes: "Axes", history: list[Entry], measure: str, label: Label) -> None:
+    """How much better each challenger was in ``measure``, with its interval; the points of those
+    that were kept are filled."""
+    for promoted, color, face, key in (
+        (True, _KEPT, _KEPT, "report.promoted"),
+        (False, _REJECTED, "white", "report.rejected"),
     ):
-        cycles, means, below, above = [], [], [], []
-        for number, entry in enumerate(history, start=1):
-            difference = entry.get("difference")
-            if bool(entry.get("promoted")) != promoted or not isinstance(difference, dict):
-                continue
-            if entry.get("primary") != measure:
-                continue
-            mean, low, high = (
-                -scale * _number(difference.get(name)) for name in ("mean", "high", "low")
-            )
-            if not math.isfinite(mean):
-                continue
-            cycles.append(_number(entry.get("cycle", number)))
-            means.append(mean)
-            # Too few facts for an interval: a point without bars.
-            below.append(max(0.0, mean - low) if math.isfinite(low) else math.nan)
-            above.append(max(0.0, high - mean) if math.isfinite(high) else math.nan)
-        if cycles:
+        gains = list(_gains(history, measure, promoted))
+        if gains:
+            cycles, means, below, above = zip(*gains, strict=True)
             axes.errorbar(
                 cycles,
                 means,
@@ -155,15 +148,36 @@ def draw_evolution(axes, history: list[dict], measure: str, label) -> None:
                 fmt="o",
                 capsize=4,
                 color=color,
-                markerfacecolor=color if promoted else "white",
+                markerfacecolor=face,
                 label=label(key),
             )
     axes.axhline(0, color="black", linewidth=0.8)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.locator_params(axis="x", integer=True)
     axes.set(title=label("report.evolution"), xlabel=label("report.cycle"))
     axes.set_ylabel(label(f"report.{measure}"))
     if axes.get_legend_handles_labels()[0]:
         axes.legend(frameon=False)
+
+
+def _gains(
+    history: list[Entry], measure: str, promoted: bool
+) -> Iterator[tuple[float, float, float, float]]:
+    """Of each cycle that ``measure`` decided and that ended so: its number, the gain, and how far
+    the interval reaches below and above the gain."""
+    scale = _MEASURES[measure]
+    for number, entry in enumerate(history, start=1):
+        difference = entry.get("difference")
+        if bool(entry.get("promoted")) != promoted or not isinstance(difference, dict):
+            continue
+        # A difference below zero is a gain, so the ends of its interval change places.
+        mean, low, high = (
+            -scale * _number(difference.get(name)) for name in ("mean", "high", "low")
+        )
+        if entry.get("primary") == measure and math.isfinite(mean):
+            # Too few facts for an interval: a point without bars.
+            below = max(0.0, mean - low) if math.isfinite(low) else math.nan
+            above = max(0.0, high - mean) if math.isfinite(high) else math.nan
+            yield _number(entry.get("cycle", number)), mean, below, above
 
 
 def chinese_font() -> str | None:
@@ -190,7 +204,7 @@ LABELS = (
 )
 
 
-def _set_font(figure, path: str) -> None:
+def _set_font(figure: "Figure", path: str) -> None:
     from matplotlib.font_manager import FontProperties
     from matplotlib.text import Text
 
@@ -199,7 +213,7 @@ def _set_font(figure, path: str) -> None:
             text.set_fontproperties(FontProperties(fname=path, size=text.get_fontsize()))
 
 
-def _entries(path: Path, key: str | None = None) -> list[dict]:
+def _entries(path: Path, key: str | None = None) -> list[Entry]:
     """The objects of the list in ``path``, or of the one under ``key`` there; none if unusable."""
     try:
         found = read_json(path)
@@ -213,25 +227,27 @@ def _entries(path: Path, key: str | None = None) -> list[dict]:
     return entries
 
 
-def _points(log: list[dict]) -> list[dict]:
+def _points(log: list[Entry]) -> list[Entry]:
+    """The points of the curves of all epochs."""
     curves = (entry.get("curve") for entry in log)
     points = (point for curve in curves if isinstance(curve, list) for point in curve)
     return [p for p in points if isinstance(p, dict) and math.isfinite(_number(p.get("step")))]
 
 
-def _column(entries: list[dict], name: str) -> list[float]:
+def _column(entries: Sequence[Entry], name: str) -> list[float]:
     return [_number(entry.get(name)) for entry in entries]
 
 
-def _number(value) -> float:
+def _number(value: object) -> float:
     """``value``, or NaN, which is not drawn."""
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return float(value) if is_number else math.nan
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return math.nan
+    return float(value)
 
 
 @contextlib.contextmanager
-def _quiet_matplotlib():
-    """Its remarks on fonts and directories are not for a person who trains a model."""
+def _quiet_matplotlib() -> Iterator[None]:
+    """Without the remarks of matplotlib on fonts and directories."""
     logger = logging.getLogger("matplotlib")
     level = logger.level
     logger.setLevel(logging.CRITICAL)

@@ -1,37 +1,41 @@
 """Settings from a TOML file: the flags of the command line, and what the presets hold besides.
 
-At the top stand flags by their names (``epochs = 5``); the tables ``[model]`` and ``[training]``
-name any setting of ``ModelConfig`` and ``TrainingConfig``. Nothing in the file is run. Flags that
-are given win over it, so the file's become arguments in front of them.
+At the top stand flags by their names (``epochs = 5``). The tables ``[model]``, ``[training]`` and
+``[evolution]`` name any setting of ``ModelConfig``, ``TrainingConfig`` and ``EvolutionConfig``.
+Nothing in the file is run. The flags of the file become arguments in front of those of the command
+line, so a flag that is typed wins. The values of the tables are checked by ``config``.
 """
 
 import argparse
+import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
-from h2q.config import ModelConfig, TrainingConfig, nearest
+from h2q.config import EvolutionConfig, ModelConfig, TrainingConfig, Values, nearest
 from h2q.system.errors import SettingError
 
-FLAG = "--config"
-TABLES = {"model": ModelConfig, "training": TrainingConfig}
+TABLES = {"model": ModelConfig, "training": TrainingConfig, "evolution": EvolutionConfig}
 _NOT_IN_A_FILE = {"--config", "--help", "--version"}
 _EXCLUSIVE = ({"--epochs", "--max_minutes"}, {"--dry_run", "--resume"})
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What a file says: ``arguments`` of the command line, and settings by their names."""
+    """What a file says: ``arguments`` for the command line, and the settings of each table."""
 
     arguments: list[str] = field(default_factory=list)
-    model: dict = field(default_factory=dict)
-    training: dict = field(default_factory=dict)
+    model: Values = field(default_factory=dict)
+    training: Values = field(default_factory=dict)
+    evolution: Values = field(default_factory=dict)
 
 
 def read_settings(path: Path, parser: argparse.ArgumentParser, given: list[str]) -> Settings:
     """The settings in ``path`` for a command line ``given`` that ``parser`` will read.
 
     Raises ``SettingError`` for a file that cannot be read or is no TOML, for a key that is not
-    known, with the nearest one, and for a value of the wrong type.
+    known, with the nearest one, and for a flag's value of the wrong type.
     """
     content = _read_toml(path)
     tables = {name: _table(path, name, content.pop(name, {})) for name in TABLES}
@@ -54,23 +58,32 @@ def read_settings(path: Path, parser: argparse.ArgumentParser, given: list[str])
     return Settings(arguments, **tables)
 
 
-def _read_toml(path: Path) -> dict:
+def _read_toml(path: Path) -> dict[str, Any]:
+    loads = _toml_reader()
     try:
-        import tomllib
-    except ModuleNotFoundError:  # Python 3.10
-        try:
-            import tomli as tomllib
-        except ModuleNotFoundError as error:
-            raise SettingError("extra.missing", name="tomli", extra="toml") from error
-    try:
-        return tomllib.loads(Path(path).read_text(encoding="utf-8-sig"))
+        return loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise SettingError("file.system", path=path, reason=error.strerror) from error
     except (ValueError, RecursionError) as error:  # no UTF-8, no TOML
         raise SettingError("settings.toml", path=path, reason=error) from error
 
 
-def _table(path: Path, name: str, values) -> dict:
+def _toml_reader() -> Callable[[str], dict[str, Any]]:
+    """That of the standard library, or of tomli, which Python 3.10 needs."""
+    with contextlib.suppress(ModuleNotFoundError):
+        import tomllib
+
+        return tomllib.loads
+    try:
+        import tomli
+    except ModuleNotFoundError as error:
+        raise SettingError("extra.missing", name="tomli", extra="toml") from error
+    reader: Callable[[str], dict[str, Any]] = tomli.loads
+    return reader
+
+
+def _table(path: Path, name: str, values: object) -> dict[str, Any]:
+    """The settings of the table ``name``, whose names are known."""
     if not isinstance(values, dict):
         raise SettingError("settings.value", path=path, name=name, value=values)
     known = [item.name for item in fields(TABLES[name])]
@@ -84,14 +97,16 @@ def _unknown(path: Path, key: str, known: list[str]) -> SettingError:
     return SettingError("settings.unknown", path=path, name=key, nearest=nearest(key, known) or "?")
 
 
-def _as_arguments(path: Path, key: str, value, action: argparse.Action) -> list[str]:
+def _as_arguments(path: Path, key: str, value: object, action: argparse.Action) -> list[str]:
     """``epochs = 5`` as ``--epochs=5``; a switch is true or false."""
     flag = "--" + key.replace("-", "_")
     if action.nargs == 0:
-        if not isinstance(value, bool):
-            raise SettingError("settings.value", path=path, name=key, value=value)
-        return [flag] if value else []
-    wanted = {int: int, float: (int, float)}.get(action.type, str)
-    if isinstance(value, bool) or not isinstance(value, wanted):
+        valid = isinstance(value, bool)
+        arguments = [flag] if value else []
+    else:
+        wanted = (int, float) if action.type is float else int if action.type is int else str
+        valid = isinstance(value, wanted) and not isinstance(value, bool)
+        arguments = [f"{flag}={value}"]
+    if not valid:
         raise SettingError("settings.value", path=path, name=key, value=value)
-    return [f"{flag}={value}"]
+    return arguments

@@ -7,14 +7,16 @@ death of the process.
 
 import hashlib
 import os
+import weakref
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 
 from h2q.datasets.text_files import BLOCK_BYTES, Scan, TextFile, block_digests, scan
 from h2q.model.tokenizer import END_OF_DOCUMENT
@@ -26,14 +28,17 @@ SMALL_BLOCK_BYTES = 512  # for text below SMALL_TEXT_BYTES, where one block of 4
 SMALL_TEXT_BYTES = 32_768
 _OPEN_FILES = 64
 _MARKER = -1  # the source of a segment that is one end-of-document token
+Segment = tuple[int, int, int]  # index of the file, where it begins there, bytes
 
 
 class _Reader:
-    """Reads text by position from files that stay as they were scanned; keeps a few open."""
+    """Reads text by position from files that stay as they were scanned. Keeps a few open, and closes
+    them when nobody refers to it any more."""
 
     def __init__(self, files: list[TextFile]):
         self.files = files
         self._open: OrderedDict[int, BinaryIO] = OrderedDict()
+        weakref.finalize(self, _close, self._open)
 
     def read(self, index: int, start: int, length: int) -> bytes:
         """Raises ``CorpusError`` when the file is gone or no longer what it was."""
@@ -59,13 +64,18 @@ class _Reader:
         return stream
 
 
+def _close(streams: OrderedDict[int, BinaryIO]) -> None:
+    for stream in streams.values():
+        stream.close()
+
+
 class ByteStream:
     """Segments of files, one after the other, read as one circular sequence of ``len`` bytes.
 
     ``sources`` (index of the file), ``offsets`` and ``lengths`` (bytes) describe the segments.
     """
 
-    def __init__(self, reader: _Reader, segments: list[tuple[int, int, int]]):
+    def __init__(self, reader: _Reader, segments: list[Segment]):
         self._reader = reader
         columns = np.array(segments, dtype=np.int64).reshape(-1, 3)
         self.sources, self.offsets, self.lengths = columns.T
@@ -108,7 +118,7 @@ class ByteStream:
 
     def part(self, pieces: list[tuple[int, int]]) -> "ByteStream":
         """The stream of these (start, length) pieces, none of which crosses a segment."""
-        segments = []
+        segments: list[Segment] = []
         for start, length in pieces:
             index = int(np.searchsorted(self._ends, start, side="right"))
             offset = self.offsets[index] + self.lengths[index] - (self._ends[index] - start)
@@ -142,69 +152,64 @@ def open_corpus(
     5 % of the blocks of ``path``, chosen by their content: it stays where it is when files are
     added or renamed. Raises ``CorpusError`` when there is no text or too little of it.
     """
-    found = scan(path, cache_dir, encoding)
-    _require_text(found, path)
+    found = _scanned(path, cache_dir, encoding)
     reader = _Reader(found.files)
-    segments, held = [], []
     split = eval_path is None and heldout is None
-    heldout_blocks = _choose_heldout(found, reader) if split else {}
-    for index, file in enumerate(found.files):
-        for held_out, start, length in _runs(file.size, *heldout_blocks.get(index, (None, 0))):
-            (held if held_out else segments).append((index, start, length))
-        segments.append((_MARKER, 0, 1))
-    identity = [file.digest for file in found.files] + [str(split)]
+    segments, held = _segments(found, _choose_heldout(found, reader) if split else None)
+    train = ByteStream(reader, segments)
     evaluated = None
     if eval_path is not None:
-        evaluated = scan(eval_path, cache_dir, encoding)
-        _require_text(evaluated, eval_path)
-        held = [(index, 0, file.size) for index, file in enumerate(evaluated.files)]
-        heldout = ByteStream(_Reader(evaluated.files), held)
-        identity += [file.digest for file in evaluated.files]
-    train = ByteStream(reader, segments)
-    size = len(train) - len(found.files)
+        evaluated = _scanned(eval_path, cache_dir, encoding)
+        whole = [(index, 0, file.size) for index, file in enumerate(evaluated.files)]
+        heldout = ByteStream(_Reader(evaluated.files), whole)
+    elif heldout is None:
+        heldout = ByteStream(reader, held)
+    size = len(train) - len(found.files)  # without the end-of-document tokens
     if size < context_length:
         needed = context_length + (SMALL_BLOCK_BYTES if split else 0)
         raise CorpusError("corpus.short", path=path, size=found.size, needed=needed)
-    if heldout is None:
-        heldout = ByteStream(reader, held)
     if not heldout.windows(context_length, context_length):
         raise CorpusError("corpus.short", path=eval_path or path, size=len(heldout), needed=2)
-    fingerprint = hashlib.sha256("\n".join(identity).encode()).hexdigest()
-    return Corpus(train, heldout, found, fingerprint, evaluated)
+    return Corpus(train, heldout, found, _fingerprint(found, split, evaluated), evaluated)
 
 
-def _require_text(found: Scan, path: Path) -> None:
+def _scanned(path: Path, cache_dir: Path, encoding: str | None) -> Scan:
+    """The scan of ``path``. Raises ``CorpusError`` when it found no text."""
+    found = scan(path, cache_dir, encoding)
     if found.files:
-        return
-    if found.skipped:
-        first, reason = found.skipped[0]
-        raise CorpusError(
-            "corpus.no_text",
-            path=path,
-            count=len(found.skipped),
-            first=first,
-            reason=message(reason),
-        )
-    raise CorpusError("corpus.empty", path=path)
+        return found
+    if not found.skipped:
+        raise CorpusError("corpus.empty", path=path)
+    first, reason = found.skipped[0]
+    raise CorpusError(
+        "corpus.no_text",
+        path=path,
+        count=len(found.skipped),
+        first=first,
+        reason=message(reason),
+    )
 
 
-def _choose_heldout(found: Scan, reader: _Reader) -> dict[int, tuple[np.ndarray, int]]:
-    """For each file a mask of its held-out blocks, and the size of a block.
+def _fingerprint(found: Scan, split: bool, evaluated: Scan | None) -> str:
+    identity = [file.digest for file in found.files] + [str(split)]
+    if evaluated is not None:
+        identity += [file.digest for file in evaluated.files]
+    return hashlib.sha256("\n".join(identity).encode()).hexdigest()
 
-    A block is held out when its hash falls into the lowest 5 %. Where that takes less than one
-    whole block or more than half of the text, the whole block with the lowest hash is.
+
+def _choose_heldout(found: Scan, reader: _Reader) -> tuple[list[NDArray[np.bool_]], int]:
+    """For each file a mask of its held-out blocks; and the size of a block.
+
+    A block is held out when its hash is among the lowest 5 % of all possible values. Where that
+    takes less than one whole block or more than half of the text, the whole block with the lowest
+    hash is held out instead.
     """
     block_bytes = BLOCK_BYTES
     hashes = [file.blocks for file in found.files]
     if found.size < SMALL_TEXT_BYTES:
         block_bytes = SMALL_BLOCK_BYTES
         contents = (reader.read(index, 0, file.size) for index, file in enumerate(found.files))
-        hashes = [
-            np.frombuffer(
-                b"".join(digest[:8] for digest in block_digests(data, block_bytes)), dtype=">u8"
-            )
-            for data in contents
-        ]
+        hashes = [_block_hashes(data, block_bytes) for data in contents]
     lengths = [
         np.minimum(block_bytes, file.size - block_bytes * np.arange(len(values)))
         for file, values in zip(found.files, hashes)
@@ -219,14 +224,33 @@ def _choose_heldout(found: Scan, reader: _Reader) -> dict[int, tuple[np.ndarray,
         )
         masks = [np.zeros(len(values), dtype=bool) for values in hashes]
         masks[index][block] = True
-    return {index: (mask, block_bytes) for index, mask in enumerate(masks)}
+    return masks, block_bytes
 
 
-def _runs(size: int, mask: np.ndarray | None, block_bytes: int) -> Iterator[tuple[bool, int, int]]:
+def _block_hashes(data: bytes, block_bytes: int) -> NDArray[np.uint64]:
+    digests = (digest[:8] for digest in block_digests(data, block_bytes))
+    return np.frombuffer(b"".join(digests), dtype=">u8")
+
+
+def _segments(
+    found: Scan, chosen: tuple[list[NDArray[np.bool_]], int] | None
+) -> tuple[list[Segment], list[Segment]]:
+    """The segments to train on, each document with its end, and those that are held out."""
+    segments: list[Segment] = []
+    held: list[Segment] = []
+    for index, file in enumerate(found.files):
+        runs: Iterable[tuple[bool, int, int]] = [(False, 0, file.size)]
+        if chosen is not None:
+            masks, block_bytes = chosen
+            runs = _runs(file.size, masks[index], block_bytes)
+        for held_out, start, length in runs:
+            (held if held_out else segments).append((index, start, length))
+        segments.append((_MARKER, 0, 1))
+    return segments, held
+
+
+def _runs(size: int, mask: NDArray[np.bool_], block_bytes: int) -> Iterator[tuple[bool, int, int]]:
     """(held out, start, length) of each run of alike blocks in a file of ``size`` bytes."""
-    if mask is None:
-        yield False, 0, size
-        return
     edges = [0, *(np.flatnonzero(np.diff(mask)) + 1).tolist(), len(mask)]
     for first, last in pairwise(edges):
         start = first * block_bytes

@@ -6,7 +6,6 @@ none of these is named as unknown rather than guessed.
 """
 
 import codecs
-import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -30,24 +29,17 @@ _FREQUENT = frozenset(
 )
 
 
-def telling_chunk(stream: BinaryIO) -> bytes:
-    """The first chunk of a text that is more than plain ASCII, which nearly all encodings share.
+def encoding_of(stream: BinaryIO, *, not_utf8: bool = False) -> str:
+    """The encoding of the text in ``stream``, judged by its first chunk that is more than ASCII.
 
-    A byte of the chunk before it, if any, stands in front: a mark counts at the beginning only.
+    Returns the name of a codec, ``"utf-8-sig"`` for UTF-8 with or without a mark, or ``""`` for
+    bytes that are binary or in no recognised encoding. Nothing behind that chunk is read: it may
+    still not fit. A caller who has read everything, and knows that it is not UTF-8 or not without
+    a mark, says so with ``not_utf8``.
     """
-    before = b""
-    while chunk := stream.read(CHUNK_BYTES):
-        if not chunk.isascii() or b"\0" in chunk:
-            break
-        before = chunk[-1:]
-    return before + chunk
-
-
-def detect(head: bytes) -> str:
-    """The encoding of a text whose telling part begins with ``head`` and is not plain UTF-8.
-
-    Returns a codec name, or ``""`` when the bytes are binary or in no recognised encoding.
-    """
+    head = _telling_chunk(stream)
+    if not not_utf8 and _begins_as_utf8(head):
+        return "utf-8-sig"
     for mark, name in _BOMS:
         if head.startswith(mark):
             return name
@@ -58,6 +50,29 @@ def detect(head: bytes) -> str:
     except UnicodeDecodeError:
         return ""
     return "gb18030" if _looks_chinese(text) else ""
+
+
+def _telling_chunk(stream: BinaryIO) -> bytes:
+    """The first chunk of a text that is more than ASCII, which nearly all encodings share.
+
+    The last byte of the chunk before it, if any, stands in front: a mark counts only at the
+    beginning of the text.
+    """
+    before = b""
+    while chunk := stream.read(CHUNK_BYTES):
+        if not chunk.isascii() or b"\0" in chunk:
+            break
+        before = chunk[-1:]
+    return before + chunk
+
+
+def _begins_as_utf8(head: bytes) -> bool:
+    """Whether ``head`` is UTF-8 without NUL; its last character may be cut."""
+    try:
+        codecs.getincrementaldecoder("utf-8")("strict").decode(head)
+    except UnicodeDecodeError:
+        return False
+    return b"\0" not in head
 
 
 def _is_plain_utf16(head: bytes, name: str) -> bool:
@@ -88,59 +103,47 @@ def transcode(source: Path, encoding: str, target: BinaryIO) -> None:
 
     Raises ``UnicodeError`` where the bytes are not of that encoding.
     """
+    with open(source, "rb") as stream:
+        for data in _as_utf8(stream, encoding):
+            target.write(data)
+
+
+def _as_utf8(stream: BinaryIO, encoding: str) -> Iterator[bytes]:
+    """The text of ``stream`` in UTF-8, a chunk at a time, without its mark."""
     decoder = codecs.getincrementaldecoder(encoding)("strict")
     begun = codecs.lookup(encoding).name in _TAKE_THEIR_MARK
-    with open(source, "rb") as stream:
-        while chunk := stream.read(CHUNK_BYTES):
-            text = decoder.decode(chunk)
-            if text and not begun:
-                text, begun = text.removeprefix("\ufeff"), True
-            target.write(text.encode("utf-8"))
-        target.write(decoder.decode(b"", final=True).encode("utf-8"))
-
-
-def encoding_of(path: Path) -> str:
-    with open(path, "rb") as stream:
-        head = telling_chunk(stream)
-    with contextlib.suppress(UnicodeDecodeError):
-        if b"\0" not in head:
-            # A character may be cut at the end of the chunk.
-            head[: max(0, len(head) - 3)].decode("utf-8-sig")
-            return "utf-8-sig"
-    return detect(head)
+    while chunk := stream.read(CHUNK_BYTES):
+        text = decoder.decode(chunk)
+        if text and not begun:
+            text, begun = text.removeprefix("\ufeff"), True
+        yield text.encode("utf-8")
+    yield decoder.decode(b"", final=True).encode("utf-8")
 
 
 def read_as_utf8(path: Path) -> Iterator[bytes]:
     """The text of a file as UTF-8, a chunk at a time, its encoding detected as for training.
 
-    Raises ``CorpusError`` where there is none or its encoding is not recognised.
+    Raises ``CorpusError`` when there is no such file or its encoding is not recognised.
     """
     try:
         if path.exists() and not path.is_file():  # a pipe cannot be read twice
             raise CorpusError("score.regular", path=path)
-        encoding = "utf-8"
         with open(path, "rb") as stream:
+            encoding = "utf-8"
             if not _is_utf8(stream):
                 stream.seek(0)
-                encoding = detect(telling_chunk(stream))
-        if not encoding:
-            raise CorpusError("score.not_text", path=path)
-        decoder = codecs.getincrementaldecoder(encoding)("strict")
-        with open(path, "rb") as stream:
-            begun = False
-            while chunk := stream.read(CHUNK_BYTES):
-                text = decoder.decode(chunk)
-                if text and not begun:
-                    text, begun = text.removeprefix("\ufeff"), True
-                yield text.encode("utf-8")
-            yield decoder.decode(b"", final=True).encode("utf-8")
+                encoding = encoding_of(stream, not_utf8=True)
+            if not encoding:
+                raise CorpusError("score.not_text", path=path)
+            stream.seek(0)
+            yield from _as_utf8(stream, encoding)
     except OSError as error:
         raise CorpusError("corpus.unreadable", path=path, reason=error.strerror) from error
     except UnicodeError as error:
         raise CorpusError("score.not_text", path=path) from error
 
 
-def _is_utf8(stream) -> bool:
+def _is_utf8(stream: BinaryIO) -> bool:
     decoder = codecs.getincrementaldecoder("utf-8")("strict")
     try:
         while chunk := stream.read(CHUNK_BYTES):

@@ -1,10 +1,8 @@
-"""The local knowledge base: facts and passages, read, checked and indexed on disk.
+"""The knowledge base: facts and passages, checked and indexed on disk.
 
-Facts are JSON lines ``{"id", "subject", "relation", "object", "aliases", "lang"}`` in ``*.jsonl``;
-passages are paragraphs of ``*.txt`` and ``*.md``. Both go into SQLite with a trigram index
-(FTS5), which serves Chinese as well as English; memory stays as it is however many there are. A
-line that cannot be used is listed with its place, never learnt. Also makes the sample text for a
-person who has none yet. Does not know of models.
+Both go into SQLite, with a trigram index (FTS5) that serves Chinese as well as English: memory
+does not grow with their number. A line that cannot be used is listed with its place and never
+taught. Does not know of models.
 """
 
 import contextlib
@@ -12,27 +10,27 @@ import hashlib
 import json
 import os
 import sqlite3
+import weakref
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from h2q.datasets.encodings import encoding_of
+from h2q.datasets.knowledge_files import knowledge_files, numbered_lines, paragraphs, parse_fact
 from h2q.datasets.templates import (
     LANGUAGES,
+    WORDINGS_NAME,
     Fact,
     Wordings,
     longest_question_bytes,
     read_wordings,
 )
 from h2q.system.errors import KnowledgeError, SaveFailed
-from h2q.system.files import parse_json, saving
+from h2q.system.files import saving
 from h2q.system.messages.catalogue import message
 from h2q.system.paths import shipped_data
 
-WORDINGS_NAME = "wordings.json"
-_VERSION = 1  # of the index
-_PASSAGE_CHARACTERS = 16_384  # a longer paragraph is cut
-_NAMES = ("id", "subject", "relation", "object")
+_VERSION = 2  # of the index; a higher one has every index built anew
 _SCHEMA = """
 CREATE TABLE facts (number INTEGER PRIMARY KEY, id TEXT UNIQUE, subject TEXT, relation TEXT,
     object TEXT, aliases TEXT, lang TEXT, file TEXT, line INTEGER);
@@ -61,6 +59,7 @@ class KnowledgeBase:
 
     def __init__(self, index: sqlite3.Connection, wordings: Wordings):
         self._index = index
+        weakref.finalize(self, index.close)  # when nobody refers to this object any more
         self.wordings = wordings
         self.fact_count = self._number("SELECT count(*) FROM facts")
         self.passage_count = self._number("SELECT count(*) FROM passages")
@@ -68,10 +67,11 @@ class KnowledgeBase:
             "SELECT count(*) FROM (SELECT DISTINCT lang, relation FROM facts)"
         )
         self.problem_count = self._number("SELECT count(*) FROM problems")
-        self.digest = self._index.execute("SELECT digest FROM about").fetchone()[0]
+        self.digest: str = self._index.execute("SELECT digest FROM about").fetchone()[0]
 
-    def _number(self, query: str, *values) -> int:
-        return self._index.execute(query, values).fetchone()[0]
+    def _number(self, query: str, *values: str) -> int:
+        number: int = self._index.execute(query, values).fetchone()[0]
+        return number
 
     def facts(self) -> Iterator[Fact]:
         """All facts, in the order of the files."""
@@ -108,28 +108,55 @@ class KnowledgeBase:
         return self._number(query, fact.lang, fact.relation, fact.object) == 1
 
     def knows_subject(self, subject: str) -> bool:
+        """Whether there is a fact about ``subject`` in any language."""
         query = "SELECT count(*) FROM facts WHERE lang = ? AND subject = ?"
         return any(self._number(query, lang, subject) for lang in LANGUAGES)
 
     def passage(self, number: int) -> tuple[str, str]:
         """Text and file name of the passage with that number, from 1 to ``passage_count``."""
         query = "SELECT text, file FROM passages WHERE number = ?"
-        return self._index.execute(query, (number,)).fetchone()
+        text, file = self._index.execute(query, (number,)).fetchone()
+        return text, file
 
     def search(self, text: str, limit: int = 5) -> list[str]:
-        """The passages that hold ``text`` (three characters or more), best first."""
+        """The passages that hold ``text`` (three characters or more), the best match first.
+
+        For answers from a person's own notes; evolution does without it.
+        """
         query = "SELECT text FROM words WHERE words MATCH ? ORDER BY rank LIMIT ?"
         quoted = '"' + text.replace('"', '""') + '"'
         return [row[0] for row in self._index.execute(query, (quoted, limit))]
 
     def problems(self, limit: int = -1) -> list[Problem]:
+        """The places that could not be used, at most ``limit`` of them (-1: all)."""
         rows = self._index.execute("SELECT file, line, reason FROM problems LIMIT ?", (limit,))
         return [Problem(Path(file), line, reason) for file, line, reason in rows]
 
 
-def _fact(row: tuple) -> Fact:
-    *values, aliases, lang = row
-    return Fact(*values, tuple(json.loads(aliases)), lang)
+def _fact(row: tuple[Any, ...]) -> Fact:
+    name, subject, relation, value, aliases, lang = row
+    return Fact(name, subject, relation, value, tuple(json.loads(aliases)), lang)
+
+
+@dataclass(frozen=True)
+class _Source:
+    """All that an index depends on."""
+
+    directory: Path
+    wordings: Wordings
+    context_length: int
+    encoding: str | None  # None: the one that is recognised
+
+    def signature(self) -> str:
+        """Stays the same as long as files and settings do."""
+        files = [file for found in knowledge_files(self.directory).values() for file in found]
+        statuses = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+        described = json.dumps(
+            [_VERSION, self.wordings, self.context_length, self.encoding, statuses],
+            ensure_ascii=False,
+        )
+        described += message("knowledge.no_object")  # problems are kept in one language
+        return hashlib.sha256(described.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def load_knowledge_base(
@@ -141,10 +168,10 @@ def load_knowledge_base(
 ) -> KnowledgeBase:
     """Reads all facts and passages below ``directory``.
 
-    The index is kept at ``index_path`` and read again while the files are as they were; without a
-    path it is in memory. A line that is no fact, repeats one, contradicts one, or does not fit
-    into ``context_length`` bytes as a question is listed under ``problems`` and left out. Files
-    are UTF-8, or of the ``encoding`` named, or of one that is recognised. Raises
+    The index is kept at ``index_path`` and used again as long as the files do not change; without
+    a path it is in memory. A line is listed under ``problems`` and left out when it is no fact,
+    repeats one, contradicts one, or does not fit into ``context_length`` bytes as a question.
+    Files are UTF-8, or of the ``encoding`` named, or of one that is recognised. Raises
     ``KnowledgeError`` when nothing usable is found.
     """
     directory = Path(directory)
@@ -153,46 +180,34 @@ def load_knowledge_base(
     wordings = read_wordings(shipped_data() / "knowledge_base" / WORDINGS_NAME)
     if (directory / WORDINGS_NAME).is_file():
         wordings.update(read_wordings(directory / WORDINGS_NAME))
-    signature = _signature(directory, wordings, context_length, encoding)
-    if index_path is None:
-        index = sqlite3.connect(":memory:")
-        _build(index, directory, wordings, signature, context_length, encoding)
-    else:
-        index = _opened(index_path, signature)
-        if index is None:
-            temporary = index_path.with_suffix(".new")
-            with saving(index_path):
-                index_path.parent.mkdir(parents=True, exist_ok=True)
-                temporary.unlink(missing_ok=True)
-            try:
-                with contextlib.closing(sqlite3.connect(temporary)) as index:
-                    _build(index, directory, wordings, signature, context_length, encoding)
-            except sqlite3.OperationalError as error:  # a full disk
-                raise SaveFailed("save.failed", path=index_path, reason=error) from error
-            with saving(index_path):
-                os.replace(temporary, index_path)
-            index = _opened(index_path, signature)
-    base = KnowledgeBase(index, wordings)
+    source = _Source(directory, wordings, context_length, encoding)
+    base = KnowledgeBase(_index(source, index_path), wordings)
     if not base.fact_count and not base.passage_count:
         raise KnowledgeError("knowledge.empty", path=directory, problems=base.problem_count)
     return base
 
 
-def knowledge_files(directory: Path) -> dict[str, list[Path]]:
-    """The files of facts and of passages below ``directory``, each in sorted order."""
-    return {
-        "facts": sorted(directory.rglob("*.jsonl")),
-        "passages": sorted([*directory.rglob("*.txt"), *directory.rglob("*.md")]),
-    }
-
-
-def _signature(directory: Path, *settings) -> str:
-    """Of files and settings: the same as long as nothing was changed."""
-    files = [file for found in knowledge_files(directory).values() for file in found]
-    statuses = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
-    described = json.dumps([_VERSION, *settings, statuses], ensure_ascii=False)
-    language = message("knowledge.no_object")  # reasons are kept in the language they are shown in
-    return hashlib.sha256((described + language).encode("utf-8", "surrogateescape")).hexdigest()
+def _index(source: _Source, path: Path | None) -> sqlite3.Connection:
+    """The index of ``source``: in memory, or at ``path``, built when there is none that fits."""
+    signature = source.signature()
+    if path is None:
+        index = sqlite3.connect(":memory:")
+        _build(index, source, signature)
+        return index
+    if (kept := _opened(path, signature)) is not None:
+        return kept
+    temporary = path.with_suffix(".new")
+    with saving(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.unlink(missing_ok=True)
+    try:
+        with contextlib.closing(sqlite3.connect(temporary)) as index:
+            _build(index, source, signature)
+    except sqlite3.OperationalError as error:  # a full disk
+        raise SaveFailed("save.failed", path=path, reason=error) from error
+    with saving(path):
+        os.replace(temporary, path)
+    return sqlite3.connect(path)
 
 
 def _opened(path: Path, signature: str) -> sqlite3.Connection | None:
@@ -208,33 +223,24 @@ def _opened(path: Path, signature: str) -> sqlite3.Connection | None:
     return None
 
 
-def _build(index, directory, wordings, signature, context_length, encoding) -> None:
+def _build(index: sqlite3.Connection, source: _Source, signature: str) -> None:
     index.executescript(_SCHEMA)
-    digest = hashlib.sha256(json.dumps(wordings, sort_keys=True).encode())
-    files = knowledge_files(directory)
+    digest = hashlib.sha256(json.dumps(source.wordings, sort_keys=True).encode())
+    files = knowledge_files(source.directory)
     for path in files["facts"]:
-        for number, line in _readable(index, path, encoding):
+        for number, line in _lines(index, path, source.encoding):
             if not line.strip():
                 continue
             try:
-                fact = parse_fact(line)
-                _require_new(index, fact)
-                if longest_question_bytes(wordings, fact) + 2 > context_length:
-                    raise KnowledgeError("knowledge.long", most=context_length)
+                fact = _usable_fact(index, line, source)
             except KnowledgeError as error:
                 _note(index, path, number, str(error))
             else:
                 digest.update(repr(fact).encode())
-                index.execute(
-                    "INSERT INTO facts VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?)",
-                    (
-                        *(getattr(fact, name) for name in _NAMES),
-                        json.dumps(fact.aliases, ensure_ascii=False),
-                        *(fact.lang, path.name, number),
-                    ),
-                )
+                _insert(index, fact, path, number)
     for path in files["passages"]:
-        for passage in _paragraphs(_readable(index, path, encoding)):
+        lines = (line for _, line in _lines(index, path, source.encoding))
+        for passage in paragraphs(lines):
             digest.update(passage.encode())
             index.execute("INSERT INTO passages VALUES (NULL, ?, ?)", (passage, path.name))
     index.execute("INSERT INTO words(words) VALUES ('rebuild')")
@@ -242,56 +248,40 @@ def _build(index, directory, wordings, signature, context_length, encoding) -> N
     index.commit()
 
 
-def _note(index, path: Path, line: int, reason: str) -> None:
+def _lines(
+    index: sqlite3.Connection, path: Path, encoding: str | None
+) -> Iterator[tuple[int, str]]:
+    """Numbered lines of ``path``; a file, or the rest of one, that is no text is a problem."""
+
+    def unreadable(number: int) -> None:
+        _note(index, path, number, message("skip.not_text"))
+
+    return numbered_lines(path, encoding, unreadable)
+
+
+def _note(index: sqlite3.Connection, path: Path, line: int, reason: str) -> None:
     index.execute("INSERT INTO problems VALUES (?, ?, ?)", (str(path), line, reason))
 
 
-def _readable(index, path: Path, encoding: str | None) -> Iterator[tuple[int, str]]:
-    """Numbered lines of ``path``; a file, or the rest of one, that is no text is a problem."""
-    name = encoding or encoding_of(path)
-    if not name:
-        _note(index, path, 0, message("skip.not_text"))
-        return
-    number = 0
-    try:
-        with open(path, encoding=name) as stream:
-            for number, line in enumerate(stream, start=1):
-                yield number, line
-    except UnicodeError:
-        _note(index, path, number + 1, message("skip.not_text"))
+def _insert(index: sqlite3.Connection, fact: Fact, path: Path, line: int) -> None:
+    aliases = json.dumps(fact.aliases, ensure_ascii=False)
+    index.execute(
+        "INSERT INTO facts VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (fact.id, fact.subject, fact.relation, fact.object, aliases, fact.lang, path.name, line),
+    )
 
 
-def parse_fact(line: str) -> Fact:
-    """The fact in a line; ``KnowledgeError`` says what is wrong with it."""
-    try:
-        values = parse_json(line)
-    except ValueError as error:
-        raise KnowledgeError("knowledge.not_json") from error
-    if not isinstance(values, dict):
-        raise KnowledgeError("knowledge.no_object")
-    for name in _NAMES:
-        text = values.get(name)
-        if not isinstance(text, str) or not text.strip() or not _is_one_line(text):
-            raise KnowledgeError("knowledge.no_field", name=name)
-    if values.get("lang") not in LANGUAGES:
-        raise KnowledgeError("knowledge.no_language", value=values.get("lang"))
-    aliases = values.get("aliases", [])
-    if not (
-        isinstance(aliases, list)
-        and all(
-            isinstance(alias, str) and alias.strip() and _is_one_line(alias) for alias in aliases
-        )
-    ):
-        raise KnowledgeError("knowledge.aliases")
-    return Fact(*(values[name].strip() for name in _NAMES), tuple(aliases), values["lang"])
+def _usable_fact(index: sqlite3.Connection, line: str, source: _Source) -> Fact:
+    """The fact in ``line``. Raises ``KnowledgeError`` when it is none, when the index knows it or
+    its contrary, or when it is too long to be asked for."""
+    fact = parse_fact(line)
+    _require_new(index, fact)
+    if longest_question_bytes(source.wordings, fact) + 2 > source.context_length:
+        raise KnowledgeError("knowledge.long", most=source.context_length)
+    return fact
 
 
-def _is_one_line(text: str) -> bool:
-    """Printable text of UTF-8, without line ends."""
-    return text.isprintable()
-
-
-def _require_new(index, fact: Fact) -> None:
+def _require_new(index: sqlite3.Connection, fact: Fact) -> None:
     place = index.execute("SELECT file, line FROM facts WHERE id = ?", (fact.id,)).fetchone()
     if place:
         raise KnowledgeError("knowledge.same_id", id=fact.id, file=place[0], line=place[1])
@@ -303,22 +293,3 @@ def _require_new(index, fact: Fact) -> None:
         known, file, line = found
         key = "knowledge.repeated" if known == fact.object else "knowledge.contradicts"
         raise KnowledgeError(key, object=known, file=file, line=line)
-
-
-def _paragraphs(lines: Iterable[tuple[int, str]]) -> Iterator[str]:
-    """Runs of lines that are not blank; a very long one in several parts."""
-    kept, size = [], 0
-    for _, line in lines:
-        line = line.rstrip()
-        parts = [
-            line[i : i + _PASSAGE_CHARACTERS] for i in range(0, len(line), _PASSAGE_CHARACTERS)
-        ]
-        for part in parts or [""]:
-            if kept and (not part or size + len(part) > _PASSAGE_CHARACTERS):
-                yield "\n".join(kept)
-                kept, size = [], 0
-            if part:
-                kept.append(part)
-                size += len(part)
-    if kept:
-        yield "\n".join(kept)

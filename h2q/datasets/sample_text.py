@@ -3,8 +3,8 @@
 import random
 from pathlib import Path
 
-from h2q.datasets.knowledge_base import WORDINGS_NAME, knowledge_files, parse_fact
-from h2q.datasets.templates import LANGUAGES, fill, read_wordings, statements
+from h2q.datasets.knowledge_files import knowledge_files, parse_fact
+from h2q.datasets.templates import LANGUAGES, WORDINGS_NAME, fill, read_wordings, statements
 from h2q.system.files import write_bytes
 from h2q.system.paths import shipped_data
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from h2q.system.errors import KnowledgeError
 from h2q.system.files import read_json
 
+WORDINGS_NAME = "wordings.json"
 LANGUAGES = ("zh", "en")
 ANY_RELATION = "*"  # the wordings of a relation that has none of its own
 HELD_OUT = ("gate", "vault", "dev")
@@ -63,7 +64,7 @@ def read_wordings(path: Path) -> Wordings:
     return wordings
 
 
-def _all_fit(templates: list, form: str) -> bool:
+def _all_fit(templates: list[object], form: str) -> bool:
     return all(
         isinstance(template, str)
         and all(name in template for name in _NEEDED[form])

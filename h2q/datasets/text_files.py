@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from h2q.datasets import encodings
 from h2q.system.errors import CorpusError
@@ -36,7 +37,7 @@ class TextFile:
     encoding: str
     modified_ns: int  # of ``stored``
     digest: str  # SHA-256 over the digests of its blocks
-    blocks: np.ndarray  # first 8 bytes of the SHA-256 of each block, uint64
+    blocks: NDArray[np.uint64]  # the first 8 bytes of the SHA-256 of each block
 
 
 @dataclass
@@ -52,7 +53,7 @@ class Scan:
         return sum(file.size for file in self.files)
 
     @property
-    def encodings(self) -> Counter:
+    def encodings(self) -> Counter[str]:
         return Counter(file.encoding for file in self.files)
 
 
@@ -70,9 +71,9 @@ def find_text_files(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
 
-    found = {}
+    found: dict[str, Path] = {}
 
-    def note(error):
+    def note(error: OSError) -> None:
         if Path(error.filename) == path:
             raise CorpusError("corpus.unreadable", path=path, reason=error.strerror)
         found.setdefault(error.filename, Path(error.filename))  # ``scan`` will list it
@@ -117,24 +118,26 @@ def scan(path: Path, cache_dir: Path, encoding: str | None = None) -> Scan:
     return result
 
 
-def _examine(file: Path, cache_dir: Path, encoding: str | None) -> TextFile | None:
-    if encoding is None:
-        if (text := _as_utf8(file, file, "utf-8")) is not None:
-            return text
-        with open(file, "rb") as stream:
-            encoding = encodings.detect(encodings.telling_chunk(stream))
-        if encoding == "utf-8-sig":
-            return _as_utf8(file, file, encoding, offset=3)
-        if not encoding:
-            return None
+def _examine(file: Path, cache_dir: Path, forced: str | None) -> TextFile | None:
+    """The file as text, in the encoding ``forced`` or in the one that is recognised; None for what
+    is no text. Plain UTF-8 is read once: only what is not has its encoding looked for."""
+    if forced is not None:
         try:
-            return _transcoded(file, cache_dir, encoding)
-        except UnicodeError:
-            return None
+            return _transcoded(file, cache_dir, forced)
+        except UnicodeError as error:
+            raise CorpusError(
+                "corpus.encoding", path=file, encoding=forced, reason=error
+            ) from error
+    if (text := _as_utf8(file, file, "utf-8")) is not None:
+        return text
+    with open(file, "rb") as stream:
+        encoding = encodings.encoding_of(stream, not_utf8=True)
+    if encoding == "utf-8-sig":
+        return _as_utf8(file, file, encoding, offset=len(codecs.BOM_UTF8))
     try:
-        return _transcoded(file, cache_dir, encoding)
-    except UnicodeError as error:
-        raise CorpusError("corpus.encoding", path=file, encoding=encoding, reason=error) from error
+        return _transcoded(file, cache_dir, encoding) if encoding else None
+    except UnicodeError:
+        return None
 
 
 def _transcoded(file: Path, cache_dir: Path, encoding: str) -> TextFile | None:
@@ -146,42 +149,40 @@ def _transcoded(file: Path, cache_dir: Path, encoding: str) -> TextFile | None:
 
 
 def _as_utf8(file: Path, stored: Path, encoding: str, offset: int = 0) -> TextFile | None:
-    """Checks in one pass that ``stored`` is UTF-8 without NUL, hashing its blocks on the way."""
+    """``file`` as text, when the bytes of ``stored`` from ``offset`` on are UTF-8 without NUL or
+    mark. One pass checks them, counts and hashes."""
     decoder = codecs.getincrementaldecoder("utf-8")("strict")
-    digests = bytearray()
     whole = hashlib.sha256()
+    hashes = bytearray()
     size = characters = lines = 0
-    with open(stored, "rb") as stream:
-        modified_ns = os.fstat(stream.fileno()).st_mtime_ns
-        stream.seek(offset)
-        while chunk := stream.read(encodings.CHUNK_BYTES):
-            try:
-                characters += len(decoder.decode(chunk))
-            except UnicodeDecodeError:
-                return None
-            if b"\0" in chunk or (size == 0 and offset == 0 and chunk.startswith(codecs.BOM_UTF8)):
-                return None
-            size += len(chunk)
-            lines += chunk.count(b"\n")
-            for digest in block_digests(chunk, BLOCK_BYTES):
-                whole.update(digest)
-                digests += digest[:8]
     try:
+        with open(stored, "rb") as stream:
+            modified_ns = os.fstat(stream.fileno()).st_mtime_ns
+            stream.seek(offset)
+            while chunk := stream.read(encodings.CHUNK_BYTES):
+                characters += len(decoder.decode(chunk))
+                marked = size == 0 and offset == 0 and chunk.startswith(codecs.BOM_UTF8)
+                if marked or b"\0" in chunk:
+                    return None
+                size += len(chunk)
+                lines += chunk.count(b"\n")
+                for digest in block_digests(chunk, BLOCK_BYTES):
+                    whole.update(digest)
+                    hashes += digest[:8]
         decoder.decode(b"", final=True)
     except UnicodeDecodeError:
         return None
-    blocks = np.frombuffer(bytes(digests), dtype=">u8")
     return TextFile(
-        file,
-        stored,
-        offset,
-        size,
-        characters,
-        lines,
-        encoding,
-        modified_ns,
-        whole.hexdigest(),
-        blocks,
+        path=file,
+        stored=stored,
+        offset=offset,
+        size=size,
+        characters=characters,
+        lines=lines,
+        encoding=encoding,
+        modified_ns=modified_ns,
+        digest=whole.hexdigest(),
+        blocks=np.frombuffer(bytes(hashes), dtype=">u8"),
     )
 
 

@@ -25,7 +25,7 @@ def level_of_attempt(attempt: int) -> float:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Decision:
     """Whether the challenger is promoted, and the key of the message that says why."""
 
     promoted: bool
@@ -37,7 +37,7 @@ def judge(
     prose: Difference,
     retained: tuple[int, int, int],
     canary: tuple[int, int, float],
-) -> Verdict:
+) -> Decision:
     """Applies every rule, in the order of the messages that it may lead to.
 
     ``prose`` compares with the best champion so far, as does ``retained``: its right answers, the
@@ -45,19 +45,19 @@ def judge(
     the questions and the chance of one on facts that nobody can know.
     """
     if not (math.isfinite(primary.mean) and math.isfinite(prose.mean)):
-        return Verdict(False, "gate.not_finite")
+        return Decision(False, "gate.not_finite")
     if binomial_tail(*canary) < CANARY_LEVEL:
-        return Verdict(False, "gate.canary")
+        return Decision(False, "gate.canary")
     if not primary.high < 0:
-        return Verdict(False, "gate.not_better")
+        return Decision(False, "gate.not_better")
     # With too little text for a bound the difference itself has to do.
     worst = prose.high if math.isfinite(prose.high) else prose.mean
     if worst > PROSE_TOLERANCE:
-        return Verdict(False, "gate.prose_worse")
+        return Decision(False, "gate.prose_worse")
     before, after, asked = retained
     if before - after > most_forgotten(asked):
-        return Verdict(False, "gate.forgotten")
-    return Verdict(True, "gate.better")
+        return Decision(False, "gate.forgotten")
+    return Decision(True, "gate.better")
 
 
 def most_forgotten(asked: int) -> float:

@@ -1,164 +1,159 @@
-"""What a cycle teaches: which facts and passages, how many, in which words, and from where.
+"""Phase 2 of a cycle: the lesson, which is the text that a challenger is trained on.
 
 Facts become answerable when they are restated in many wordings, mixed with questions (arXiv
-2309.14316), and only with enough exposures (arXiv 2404.05405): a cycle takes on as many facts as
-its text exposes often enough, and reviews some of those learnt before. Does not train or measure;
-what the model knows comes in as numbers.
+2309.14316). So a lesson restates the facts of the plan, adds own answers and passages, leaves out
+what is held out, and replays some of the person's own text. Does not decide which facts are taught
+(``planning`` does), and does not train.
 """
 
 import json
 import random
-from collections import Counter, defaultdict
-from dataclasses import dataclass
-from pathlib import Path
+from collections import Counter
 
 import numpy as np
+from numpy.typing import NDArray
 
-from h2q.config import EvolutionConfig
-from h2q.datasets.corpus import ByteStream
-from h2q.datasets.knowledge_base import KnowledgeBase
-from h2q.datasets.templates import BLANK, TRAIN, Fact, fill, questions, statements
-from h2q.evolution.splits import Firewall, is_asked
-from h2q.model.tokenizer import END_OF_DOCUMENT
+from h2q.checkpoint.model_file import load_model
+from h2q.datasets.templates import TRAIN, Fact, fill, questions
+from h2q.evaluation.exact_match import Question, answer, score
+from h2q.evolution.context import Cycle
+from h2q.evolution.documents import (
+    SEPARATOR,
+    Document,
+    choose_passages,
+    own_answers,
+    own_text,
+    size_of,
+    write_about,
+)
+from h2q.evolution.examiner import bits_per_byte_each
+from h2q.evolution.records import Lesson, Plan
+from h2q.evolution.splits import Decontamination, is_asked
+from h2q.model.transformer import Transformer
 from h2q.system.files import write_bytes
+from h2q.system.messages.catalogue import message
+from h2q.system.paths import CyclePaths
 
 GENERATED_TEXT = "generated.txt"
-REPLAYED_TEXT = "replayed.txt"  # behind it in the order of names
-GENERATED_RECORD = "generated.jsonl"
-PIECE_BYTES = 2048  # of the person's own text, replayed or taught
-SEPARATOR = "\n\n"
-_QUESTIONS, _CLOZES = 2 / 7, 1 / 7  # of the documents about a fact; the rest are statements
-_SENTENCES = 4  # most in one document
-_OWN_SHARE = 0.05  # most of the text that the model's own answers may be
+REPLAYED_TEXT = "replayed.txt"  # comes after the other in the order of names
+_POOL_PASSAGES = 400  # at least, from which passages are chosen
+_PASSAGE_BYTES = 400  # a usual size
+_PASSAGE_HEAD = 256  # bytes of a passage that are measured
+_KINDS = {
+    "statement": "kind.statement",
+    "question": "kind.question",
+    "cloze": "kind.cloze",
+    "passage": "kind.passage",
+    "own": "kind.own",
+}
 
 
-@dataclass(frozen=True)
-class Document:
-    """A text to train on and where it comes from."""
-
-    text: str
-    kind: str  # statement, question, cloze, passage or own
-    source: str  # ids of the facts, or name of the file
-
-
-def write_about(
-    exposures: list[tuple[Fact, int]],
-    knowledge: KnowledgeBase,
-    config: EvolutionConfig,
-    seed: int,
-    generator: random.Random,
-) -> list[Document]:
-    """So many statements, questions with answers and clozes about each fact, in random wordings.
-
-    Statements about one subject stand together in random order. Whoever is never asked about gets
-    statements in place of questions.
-    """
-    documents = []
-    sentences: dict[tuple, list[list[tuple[str, str]]]] = defaultdict(list)
-    for fact, count in exposures:
-        asked = is_asked(fact, config.unasked_share, seed)
-        clozes = round(count * _CLOZES)
-        asks = round(count * _QUESTIONS) if asked else 0
-        documents += [_ask(fact, knowledge, generator) for _ in range(asks)]
-        documents += [_cloze(fact, knowledge, generator) for _ in range(clozes)]
-        sentences[fact.lang, fact.subject].append(
-            [(_state(fact, knowledge, generator), fact.id) for _ in range(count - asks - clozes)]
-        )
-    for (lang, _), by_fact in sentences.items():
-        for turn in range(max(map(len, by_fact))):
-            told = [lines[turn] for lines in by_fact if turn < len(lines)]
-            generator.shuffle(told)
-            for first in range(0, len(told), _SENTENCES):
-                texts, ids = zip(*told[first : first + _SENTENCES])
-                text = ("" if lang == "zh" else " ").join(texts)
-                documents.append(Document(text, "statement", " ".join(ids)))
-    return documents
+def write(cycle: Cycle, plan: Plan) -> Lesson:
+    """Writes the text to train on; returns how much of what it holds."""
+    setup, knowledge = cycle.setup, cycle.setup.knowledge
+    generator = random.Random(f"{setup.seed} {cycle.number} lesson")
+    share = cycle.config.replay_fraction if knowledge is not None else 0.0
+    budget = cycle.size_bytes * (1 - share)
+    documents, facts = _about_facts(cycle, plan, budget, generator)
+    room = budget - size_of(documents)
+    if plan.teaches_prose and room > 0:
+        documents += _passages(cycle, room, generator)
+    held_out = Decontamination(
+        setup.splits.prose,
+        [*facts, *setup.splits.canaries],
+        knowledge.wordings if knowledge else {},
+    )
+    # The replayed text is not filtered: it is not generated, and the champion was trained on it.
+    documents, rejected = decontaminate(documents, held_out)
+    replayed = size_of(documents) * share / (1 - share)
+    texts = own_text(setup.corpus.train, replayed, setup.seed, cycle.number - 1)
+    write_lesson(documents, texts, cycle.paths, cycle.number, generator)
+    lesson = Lesson(
+        documents=len(documents),
+        kinds=dict(Counter(document.kind for document in documents)),
+        bytes=size_of(documents),
+        replay_bytes=sum(len(text.encode()) for text in texts),
+        rejected=dict(rejected),
+    )
+    _say_generated(cycle, lesson)
+    return lesson
 
 
-def _state(fact: Fact, knowledge: KnowledgeBase, generator: random.Random) -> str:
-    return fill(generator.choice(statements(knowledge.wordings, fact)), fact)
+def _say_generated(cycle: Cycle, lesson: Lesson) -> None:
+    kinds = Counter(lesson.kinds).most_common()
+    cycle.setup.console.say(
+        "evolve.generated",
+        documents=lesson.documents,
+        size=lesson.bytes,
+        kinds=" · ".join(f"{message(_KINDS[kind])} {count:,}" for kind, count in kinds),
+        replay=lesson.replay_bytes,
+        excluded=sum(lesson.rejected.values()),
+    )
 
 
-def _ask(fact: Fact, knowledge: KnowledgeBase, generator: random.Random) -> Document:
-    template = generator.choice(questions(knowledge.wordings, fact, TRAIN))
-    return Document(f"{fill(template, fact)}\n{fact.object}", "question", fact.id)
+def _about_facts(
+    cycle: Cycle, plan: Plan, size_bytes: float, generator: random.Random
+) -> tuple[list[Document], list[Fact]]:
+    """Documents about the facts that are taught and reviewed, and these facts."""
+    knowledge = cycle.setup.knowledge
+    if knowledge is None or not (plan.facts or plan.review):
+        return [], []
+    counts = dict.fromkeys(plan.facts, plan.exposures) | dict(plan.review)
+    facts = knowledge.facts_by_id(counts)
+    exposures = [(fact, counts[fact.id]) for fact in facts]
+    documents = write_about(exposures, knowledge, cycle.config, cycle.setup.seed, generator)
+    new = set(plan.facts)
+    asked = [
+        (fill(generator.choice(questions(knowledge.wordings, fact, TRAIN)), fact), fact)
+        for fact in facts
+        if fact.id not in new and is_asked(fact, cycle.config.unasked_share, cycle.setup.seed)
+    ]
+    answers = answer(cycle.champion, [question for question, _ in asked])
+    return documents + own_answers(asked, answers, size_bytes), facts
 
 
-def _cloze(fact: Fact, knowledge: KnowledgeBase, generator: random.Random) -> Document:
-    """A statement with a blank and what belongs there: the object, or the subject where the
-    object leads back to it alone."""
-    template = generator.choice(statements(knowledge.wordings, fact))
-    backwards = generator.random() < 1 / 3 and knowledge.is_unique_object(fact)
-    blank = "subject" if backwards else "object"
-    text = fill(template, fact, blank=blank)
-    assert BLANK in text
-    return Document(f"{text}\n{getattr(fact, blank)}", "cloze", fact.id)
+def _passages(cycle: Cycle, size_bytes: float, generator: random.Random) -> list[Document]:
+    """Passages of the knowledge base, chosen by how much cheaper they became since the champion
+    before. Without a knowledge base: the next part of the training text, because choosing there
+    costs more than it brings."""
+    setup = cycle.setup
+    if setup.knowledge is None:
+        texts = own_text(setup.corpus.train, size_bytes, setup.seed, cycle.number - 1)
+        return [Document(text, "passage", "training text") for text in texts]
+    count = setup.knowledge.passage_count
+    wanted = min(count, max(_POOL_PASSAGES, int(4 * size_bytes / _PASSAGE_BYTES)))
+    numbers = generator.sample(range(1, count + 1), wanted)
+    pool = [setup.knowledge.passage(number) for number in numbers]
+    gains = None
+    if setup.paths.ancestor.exists():
+        ancestor = load_model(setup.paths.ancestor)[0].to(setup.device)
+        gains = _passage_cost(cycle, ancestor, pool) - _passage_cost(cycle, cycle.champion, pool)
+    return choose_passages(pool, gains, size_bytes, generator)
 
 
-def own_answers(
-    asked: list[tuple[str, Fact]], answers: list[bytes], size_bytes: float
-) -> list[Document]:
-    """The model's own answers to questions, kept only where the knowledge base supports every
-    name and number in them: where they are the object or an alias. At most a twentieth of
-    ``size_bytes``."""
-    documents, used = [], 0
-    for (question, fact), answer in zip(asked, answers):
-        text = answer.decode("utf-8", "replace")
-        if text not in fact.answers:
-            continue
-        used += len(question.encode()) + len(answer) + len(SEPARATOR)
-        if used > _OWN_SHARE * size_bytes:
-            break
-        documents.append(Document(f"{question}\n{text}", "own", fact.id))
-    return documents
+def _passage_cost(
+    cycle: Cycle, model: Transformer, passages: list[tuple[str, str]]
+) -> NDArray[np.float64]:
+    """Bits per byte of the beginning of each passage."""
+    size = min(_PASSAGE_HEAD, model.config.context_length - 1)
+    heads = [text.encode()[:size].decode("utf-8", "ignore") for text, _ in passages]
+    scores = score(model, [Question("", (head,), "") for head in heads], cycle.setup.dtype)
+    return bits_per_byte_each(scores)
 
 
-def choose_passages(
-    passages: list[tuple[str, str]], gains: np.ndarray | None, size_bytes: float, generator
-) -> list[Document]:
-    """Passages, about ``size_bytes`` of them, none twice, in proportion to ``gains``: how many
-    bits a byte each became cheaper since the champion before. Without gains, evenly."""
-    weights = np.ones(len(passages)) if gains is None else np.maximum(gains, 0) + 1e-3
-    keys = [np.log(max(generator.random(), 1e-300)) / weight for weight in weights]
-    documents, used = [], 0
-    for index in sorted(range(len(passages)), key=lambda i: -keys[i]):
-        if used >= size_bytes:
-            break
-        text, name = passages[index]
-        documents.append(Document(text, "passage", name))
-        used += len(text.encode()) + len(SEPARATOR)
-    return documents
-
-
-def own_text(train: ByteStream, size_bytes: float, seed: int, turn: int = 0) -> list[str]:
-    """The ``turn``-th part of about ``size_bytes`` of the training text, from 0: pieces in random
-    order, none twice before all of them had their turn; whole characters."""
-    length = min(PIECE_BYTES, len(train))
-    in_a_pass = -(-len(train) // length)
-    count = -(-int(size_bytes) // length)
-    pieces, order, known = [], None, None
-    for number in range(turn * count, (turn + 1) * count):
-        passes, place = divmod(number, in_a_pass)
-        if passes != known:
-            generator, known = np.random.default_rng([seed, passes]), passes
-            shift, order = generator.integers(length), generator.permutation(in_a_pass)
-        start = int(order[place]) * length
-        data = train.read(int(shift) + start, min(length, len(train) - start))
-        data = data.replace(bytes([END_OF_DOCUMENT]), b"\n")
-        pieces.append(data.decode("utf-8", "ignore").strip())
-    return [piece for piece in pieces if piece]
-
-
-def behind_the_wall(documents: list, firewall: Firewall) -> tuple[list, Counter]:
-    """The documents (or texts) that may be trained on, and how many were rejected for what."""
-    kept, rejected = [], Counter()
-    verdicts: dict[str, str] = {}
+def decontaminate(
+    documents: list[Document], held_out: Decontamination
+) -> tuple[list[Document], Counter[str]]:
+    """The documents that may be trained on, and how many were rejected for which reason."""
+    kept = []
+    rejected: Counter[str] = Counter()
+    reasons: dict[str, str] = {}
     for document in documents:
-        text = document if isinstance(document, str) else document.text
-        if text not in verdicts:
-            verdicts[text] = firewall.rejects(text)
-        if verdicts[text]:
-            rejected[verdicts[text]] += 1
+        text = document.text
+        if text not in reasons:
+            reasons[text] = held_out.rejects(text)
+        if reasons[text]:
+            rejected[reasons[text]] += 1
         else:
             kept.append(document)
     return kept, rejected
@@ -167,13 +162,13 @@ def behind_the_wall(documents: list, firewall: Firewall) -> tuple[list, Counter]
 def write_lesson(
     documents: list[Document],
     replay: list[str],
-    directory: Path,
+    paths: CyclePaths,
     cycle: int,
     generator: random.Random,
 ) -> None:
-    """Writes the text to train on, the person's own apart, both shuffled: restatements of one fact
-    must not stand side by side. ``generated.jsonl`` records each document's cycle, kind and
-    source."""
+    """Writes the generated text and, in a file of its own, the replayed text of the person. Both are
+    shuffled: restatements of one fact must not stand side by side. A record keeps the cycle, kind
+    and source of each document."""
     texts = [document.text for document in documents]
     generator.shuffle(texts)
     replay = generator.sample(replay, len(replay))
@@ -181,9 +176,8 @@ def write_lesson(
         json.dumps({"cycle": cycle, **vars(document)}, ensure_ascii=False) + "\n"
         for document in documents
     )
-    directory = Path(directory)
-    write_bytes(directory / GENERATED_RECORD, records.encode("utf-8"))
+    write_bytes(paths.generated_record, records.encode("utf-8"))
     parts = {GENERATED_TEXT: texts} | ({REPLAYED_TEXT: replay} if replay else {})
     for name, pieces in parts.items():
         text = SEPARATOR.join(pieces) + "\n"
-        write_bytes(directory / "text" / name, text.encode("utf-8"))
+        write_bytes(paths.text / name, text.encode("utf-8"))

@@ -1,107 +1,189 @@
-"""What an evolution remembers: its statistics, the run it is in, and the best that champions did.
+"""The records of an evolution, and the one place where they become JSON and are read again.
 
-``evolution_stats.json`` is the person's: the README's four counters and a history. ``run.json`` and
-``champions.json``, below the checkpoints, let a killed evolution go on where it was. Every file is
-replaced whole; a cycle counts from the moment its statistics are written.
+``Plan``, ``Lesson``, ``Training`` and ``Verdict`` are the results of the four phases of a cycle. ``Run``
+and ``Memory`` hold what goes on over all cycles. Each record is one file below the checkpoints, so
+that a killed evolution can go on where it was. A file is always replaced as a whole. The person's
+own file is in ``statistics``.
 """
 
 import random
-from dataclasses import asdict, dataclass, field
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from types import UnionType
+from typing import Any, TypedDict, TypeVar, get_args, get_origin, get_type_hints, is_typeddict
 
+from h2q.evolution.statistics import Entry
 from h2q.system.errors import UnusableInput
 from h2q.system.files import read_json, write_json
-from h2q.system.paths import EVOLUTION_STATS
 
 _MOST_RETAINED = 400  # facts learnt before that are asked again
-_COUNTERS = {
-    "total_evolutions": 0,
-    "successful_evolutions": 0,
-    "failed_evolutions": 0,
-    "average_improvement": 0.0,
-}
+_SECONDS = "seconds"  # that a phase took: in its file, for the person, but not in its record
 
 
-def read_stats(output_dir: Path) -> dict:
-    """The evolution statistics below ``output_dir``, all zero where there are none yet.
+class Example(TypedDict):
+    """A question, what a model answered, and the right answer."""
 
-    Raises ``UnusableInput`` when the file is damaged.
-    """
-    path = Path(output_dir) / EVOLUTION_STATS
-    if not path.exists():
-        return {**_COUNTERS, "history": []}
-    stats = read_json(path)
-    valid = isinstance(stats, dict) and isinstance(stats.get("history"), list)
-    if not valid or any(
-        isinstance(stats.get(name), bool) or not isinstance(stats.get(name), type(zero))
-        for name, zero in _COUNTERS.items()
-    ):
-        raise UnusableInput("file.json", path=path, reason="not the statistics of an evolution")
-    return stats
+    question: str
+    answer: str
+    right: str
 
 
-def record(stats: dict, entry: dict, output_dir: Path) -> None:
-    """Adds one cycle to the statistics and saves them; what was not kept improved nothing."""
-    stats["history"].append({"cycle": stats["total_evolutions"] + 1, **entry})
-    stats["total_evolutions"] += 1
-    stats["successful_evolutions" if entry["promoted"] else "failed_evolutions"] += 1
-    realised = sum(item.get("improvement", 0.0) for item in stats["history"])
-    stats["average_improvement"] = realised / stats["total_evolutions"]
-    write_json(Path(output_dir) / EVOLUTION_STATS, stats)
+@dataclass(frozen=True)
+class Record:
+    """What one JSON file holds: a key for each field, in this order, but none for a field that is
+    None."""
 
 
-@dataclass
-class Run:
-    """One call for so many cycles: what it needs to be the same when it goes on."""
+@dataclass(frozen=True, kw_only=True)
+class Plan(Record):
+    """What a cycle teaches (``plan.json``). The last four fields are None without facts."""
 
-    last_cycle: int  # number of its last cycle in the statistics
+    champion: str  # hash of the champion's file
+    dev_bits_per_byte: float  # of the champion
+    facts: list[str]  # ids of the new facts
+    exposures: int  # documents about each of them
+    review: list[tuple[str, int]]  # ids of facts learnt before, and documents about each
+    teaches_prose: bool
+    primary: str  # the primary measure: facts or prose
+    asked_on_dev: int | None = None
+    known_on_dev: int | None = None
+    chance: float | None = None  # of a right answer by guessing
+    examples: list[Example] | None = None  # what the champion answers
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lesson(Record):
+    """How much of what the text of a cycle holds (``lesson.json``)."""
+
+    documents: int
+    kinds: dict[str, int]  # documents by kind
+    bytes: int
+    replay_bytes: int
+    rejected: dict[str, int]  # documents by the reason for which they were left out
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training(Record):
+    """How a challenger was trained (``challenger.json``)."""
+
+    choice: str  # the name of the weights that were chosen
+    dev_costs: dict[str, tuple[float, float]]  # by name: primary measure, and harm (1 is tolerated)
+    trained_bytes: int
+    sha256: str  # of the challenger's file
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict(Record):
+    """What the comparison found (``verdict.json``): the ``entry`` of the history, and what is to be
+    remembered if the challenger is promoted."""
+
+    entry: Entry
+    known: dict[str, bool]  # new facts that were learnt: whether the gate's question was answered
+    retained: dict[str, bool]  # facts learnt before: whether they still are answered
+    prose: list[float]  # lowest losses so far on the gate's windows, in nats
+
+
+@dataclass(frozen=True)
+class Run(Record):
+    """One call for a number of cycles (``run.json``). ``settings``, ``splits`` and ``knowledge`` must
+    be the same when it goes on."""
+
+    last_cycle: int  # its number in the statistics
     first_cycle: int
-    settings: dict
-    splits: str  # hash of what was put away
+    settings: dict[str, Any]
+    splits: str  # hash of what is held out
     knowledge: str  # hash of facts, passages and wordings
     cycle_bytes: int
     seconds: float = 0.0  # all sessions together
 
 
-@dataclass
-class Memory:
-    """The best that the champions of one base did so far, and what they learnt."""
+@dataclass(frozen=True)
+class Memory(Record):
+    """The best that the champions of one base model did so far, and what they learnt
+    (``champions.json``)."""
 
     splits: str = ""
     cycle: int = 0  # after which it was written
-    first_cycle: int = 1  # of this base
+    first_cycle: int = 1  # of this base model
     known: dict[str, bool] = field(default_factory=dict)  # fact id: answered by the best champion
     prose: list[float] = field(default_factory=list)  # its losses on the gate's windows, in nats
 
     def some_known(self, seed: int) -> list[str]:
-        """Ids of facts that were learnt: all, or as many as are affordable to ask again, always the
-        same."""
+        """Ids of facts that were learnt: all, or as many as there is time to ask again. The choice
+        is always the same."""
         names = sorted(self.known)
         if len(names) > _MOST_RETAINED:
             names = random.Random(f"{seed} retained").sample(names, _MOST_RETAINED)
         return names
 
+    def after(self, cycle: int, verdict: Verdict) -> "Memory":
+        """The memory once the challenger of ``cycle`` is the champion. Of the facts learnt before it
+        takes the new answers only if no fewer of them are right."""
+        known = {**self.known, **verdict.known}
+        if sum(verdict.retained.values()) >= sum(self.known[name] for name in verdict.retained):
+            known.update(verdict.retained)
+        return replace(self, cycle=cycle, known=known, prose=verdict.prose)
 
-def load(kind: type, path: Path):
-    """The ``Run`` or ``Memory`` in ``path``; None where there is none. Raises ``UnusableInput``
-    for a damaged one."""
+
+AnyRecord = TypeVar("AnyRecord", bound=Record)
+
+
+def load(kind: type[AnyRecord], path: Path) -> AnyRecord | None:
+    """The record in ``path``; None where there is no such file. Raises ``UnusableInput`` when the
+    file is damaged."""
     if not path.exists():
         return None
+    values = read_json(path)
+    hints = get_type_hints(kind)
     try:
-        return kind(**read_json(path))
+        if not isinstance(values, dict):
+            raise TypeError("not an object")
+        if _SECONDS not in hints:
+            values.pop(_SECONDS, None)
+        return kind(**{name: _decoded(value, hints.get(name)) for name, value in values.items()})
     except TypeError as error:
         raise UnusableInput("file.json", path=path, reason=error) from error
 
 
-def save(value, path: Path) -> None:
-    write_json(path, asdict(value))
+def save(record: Record, path: Path) -> None:
+    """Writes ``record`` to ``path``."""
+    write_json(path, as_json(record))
 
 
-def rejections_in_a_row(stats: dict, first_cycle: int) -> int:
-    """How many of the latest cycles since ``first_cycle`` were not kept."""
-    count = 0
-    for entry in reversed(stats["history"]):
-        if entry["promoted"] or entry["cycle"] < first_cycle:
-            break
-        count += 1
-    return count
+def as_json(record: Record) -> dict[str, Any]:
+    """The values of ``record`` by name, as they stand in its file."""
+    values = {item.name: getattr(record, item.name) for item in fields(record)}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def run_phase(kind: type[AnyRecord], path: Path, work: Callable[[], AnyRecord]) -> AnyRecord:
+    """The result of a phase: from ``path`` if ``work`` was done before a kill, else it is done now
+    and written there."""
+    found = load(kind, path)
+    if found is not None:
+        return found
+    began = time.monotonic()
+    result = work()
+    write_json(path, {**as_json(result), _SECONDS: time.monotonic() - began})
+    return result
+
+
+def _decoded(value: Any, hint: Any) -> Any:
+    """A value of JSON as a value of the type ``hint``. Raises ``TypeError`` when it is of another."""
+    origin, inner = get_origin(hint), get_args(hint)
+    if origin is UnionType:  # with None, which is never written
+        return _decoded(value, inner[0])
+    if origin is list and isinstance(value, list):
+        return [_decoded(item, inner[0]) for item in value]
+    if origin is tuple and isinstance(value, list) and len(value) == len(inner):
+        return tuple(_decoded(item, each) for item, each in zip(value, inner))
+    if origin is dict and isinstance(value, dict):
+        return {name: _decoded(item, inner[1]) for name, item in value.items()}
+    if hint is None or hint is Any:  # an unknown name, which the record itself refuses
+        return value
+    allowed = dict if is_typeddict(hint) else (int, float) if hint is float else hint
+    if isinstance(allowed, UnionType) or get_origin(allowed) or not isinstance(value, allowed):
+        raise TypeError(f"{value!r:.40} is not {hint}")
+    return value

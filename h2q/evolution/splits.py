@@ -1,9 +1,12 @@
-"""What is put away before the first cycle, and the wall that keeps it out of training text.
+"""What is held out before the first cycle, and the filter that keeps it out of training text.
 
-*dev* steers generation and the choice of weights, *gate* decides on promotion, *vault* is only
-reported. Of held-out prose each gets windows of its own; of facts each gets wordings of its own
-(``wordings``). A share of the entities is never asked about in training, and canaries are facts of
-entities that do not exist: nobody can know them but by a leak.
+There are three splits. *dev* steers: it decides what is taught and which weights are chosen. *gate*
+decides on promotion. *vault* decides nothing: its numbers are the ones that are reported. Of
+held-out prose each split gets windows of its own. Of facts each split gets wordings of questions of
+its own (see ``templates``), because a fact itself must be trained on to be learnt.
+
+Questions about some of the entities are never trained on. Canaries are facts about entities that do
+not exist: a model that answers them has seen held-out data.
 """
 
 import hashlib
@@ -12,10 +15,9 @@ import random
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from h2q.config import EvolutionConfig
 from h2q.datasets.corpus import ByteStream
 from h2q.datasets.knowledge_base import KnowledgeBase
-from h2q.datasets.templates import HELD_OUT, Fact, fill, questions
+from h2q.datasets.templates import HELD_OUT, Fact, Wordings, fill, questions
 
 SHINGLE_BYTES = 40
 CANARIES = 24
@@ -24,7 +26,7 @@ _SHARES = {"dev": 1, "gate": 2, "vault": 1}  # of the windows of prose
 
 @dataclass(frozen=True)
 class Splits:
-    """Held-out prose by split, the canaries, and a hash that tells whether anything changed."""
+    """Held-out prose by split, the canaries, and a hash that changes when anything of it does."""
 
     prose: dict[str, ByteStream]
     canaries: list[Fact]
@@ -34,22 +36,23 @@ class Splits:
 def seal(
     heldout: ByteStream,
     knowledge: KnowledgeBase | None,
+    *,
     context_length: int,
     limit_bytes: int,
-    config: EvolutionConfig,
+    unasked_share: float,
     seed: int,
 ) -> Splits:
-    """The splits of this text and knowledge base: the same whenever they are made.
+    """The splits of this text and knowledge base: always the same ones for the same input.
 
-    Prose is at most about ``limit_bytes``, cut into windows that are dealt out in the order of
-    their hashes; a text of a single window serves all three.
+    At most about ``limit_bytes`` of prose are cut into windows of ``context_length`` bytes. The
+    windows are dealt out in the order of their hashes. A single window serves all three splits.
     """
     windows = heldout.windows(context_length, limit_bytes)
-    dealt = {name: [] for name in _SHARES}
     hashes = {
         window: hashlib.sha256(heldout.read(window[0], window[1] + 1)).digest()
         for window in windows
     }
+    dealt: dict[str, list[tuple[int, int]]] = {name: [] for name in _SHARES}
     names = [name for name, share in _SHARES.items() for _ in range(share)]
     for index, window in enumerate(sorted(windows, key=lambda item: (hashes[item], item))):
         dealt[names[index % len(names)]].append(window)
@@ -62,32 +65,32 @@ def seal(
         [hashes[window].hex() for window in sorted(windows)],
         [vars(fact) for fact in canaries],
         knowledge.wordings if knowledge else None,
-        [config.unasked_share, seed],
+        [unasked_share, seed],
     ]
     digest = hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
     return Splits(prose, canaries, digest)
 
 
-def is_asked(fact: Fact, share: float, seed: int) -> bool:
-    """Whether questions about the subject may be trained on; never for a ``share`` of them."""
+def is_asked(fact: Fact, unasked_share: float, seed: int) -> bool:
+    """Whether questions about the subject may be trained on: never for ``unasked_share`` of them."""
     digest = hashlib.sha256(f"{seed}\n{fact.lang}\n{fact.subject}".encode()).digest()
-    return int.from_bytes(digest[:8], "big") >= share * 2**64
+    return int.from_bytes(digest[:8], "big") >= unasked_share * 2**64
 
 
 def invent_canaries(knowledge: KnowledgeBase, seed: int) -> list[Fact]:
-    """Facts in the form of those known, about names made of halves of two known ones, with an
-    object of the same relation that neither of the two has."""
+    """Facts in the form of the known ones that nobody can know. Each subject is made of halves of
+    two known names; its object is of the same relation, and neither of the two has it."""
     generator = random.Random(f"{seed} canaries")
-    canaries = {}
+    canaries: dict[str, Fact] = {}
     for _ in range(20 * CANARIES):
         if len(canaries) == CANARIES or knowledge.fact_count < 3:
             break
-        first, other = (knowledge.fact(n) for n in _two(knowledge.fact_count, generator))
-        names = (
-            first.subject[: (len(first.subject) + 1) // 2],
-            other.subject[len(other.subject) // 2 :],
+        numbers = generator.sample(range(knowledge.fact_count), 2)
+        first, other = (knowledge.fact(number + 1) for number in numbers)
+        subject = (
+            first.subject[: (len(first.subject) + 1) // 2]
+            + other.subject[len(other.subject) // 2 :]
         )
-        subject = "".join(names)
         objects = [
             name
             for name, _ in knowledge.objects(first.relation, first.lang)
@@ -102,19 +105,17 @@ def invent_canaries(knowledge: KnowledgeBase, seed: int) -> list[Fact]:
     return list(canaries.values())
 
 
-def _two(count: int, generator: random.Random) -> list[int]:
-    return [number + 1 for number in generator.sample(range(count), 2)]
+class Decontamination:
+    """Rejects text that shares ``SHINGLE_BYTES`` consecutive bytes with held-out prose, or that has
+    a held-out question as one of its lines."""
 
-
-class Firewall:
-    """Rejects text that shares ``SHINGLE_BYTES`` bytes in a row with held-out prose, or holds a
-    held-out question as a line."""
-
-    def __init__(self, prose: dict[str, ByteStream], facts: Iterable[Fact], wordings: dict):
-        self._shingles = set()
+    def __init__(
+        self, prose: dict[str, ByteStream], facts: Iterable[Fact], wordings: Wordings
+    ) -> None:
+        """``prose`` is held out; so are the questions about ``facts`` in held-out wordings."""
+        self._shingles: set[bytes] = set()
         for stream in prose.values():
-            data = stream.read(0, len(stream))
-            self._shingles |= _shingles(data)
+            self._shingles |= _shingles(stream.read(0, len(stream)))
         self._questions = {
             fill(template, fact)
             for fact in facts
@@ -123,7 +124,7 @@ class Firewall:
         }
 
     def rejects(self, text: str) -> str:
-        """``prose`` or ``question`` for text that must not be trained on, else nothing."""
+        """``prose`` or ``question`` for text that must not be trained on, else an empty string."""
         if not self._shingles.isdisjoint(_shingles(text.encode("utf-8"))):
             return "prose"
         if any(line.strip() in self._questions for line in text.split("\n")):

@@ -1,4 +1,4 @@
-"""What a person sees: lines, warnings, a progress bar, and nothing that harms a terminal.
+"""What a person sees: lines, warnings and a progress bar; nothing that harms a terminal.
 
 Lines go to stdout; progress, warnings and errors go to stderr. Every sentence comes from
 ``messages``. A stdout that is full or closed never stops the work.
@@ -6,10 +6,13 @@ Lines go to stdout; progress, warnings and errors go to stderr. Every sentence c
 
 import codecs
 import contextlib
+import io
 import json
 import re
 import sys
 import unicodedata
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol, TextIO
 
 from h2q.system.errors import SaveFailed
 from h2q.system.messages.catalogue import message
@@ -35,8 +38,19 @@ def prepare_streams() -> None:
     """Lets a terminal of another encoding (GBK) show what it can, and what is typed be anything,
     instead of failing."""
     for stream in (sys.stdin, sys.stdout, sys.stderr):
-        with contextlib.suppress(AttributeError, OSError, ValueError):
-            stream.reconfigure(errors="replace")
+        if isinstance(stream, io.TextIOWrapper):
+            with contextlib.suppress(OSError, ValueError):
+                stream.reconfigure(errors="replace")
+
+
+# The columns and rows of the terminal behind a stream, where they are known.
+_Measure = Callable[[TextIO], tuple[int | None, int | None]]
+
+
+class Advance(Protocol):
+    """Shows how many units are done, and a word on them behind the time left."""
+
+    def __call__(self, done: int, note: str = "") -> None: ...
 
 
 class Console:
@@ -44,14 +58,14 @@ class Console:
 
     def __init__(self, silent: bool = False):
         self.silent = silent
-        self._bar = None
+        self._bar: Any = None  # of tqdm, which has no types, while one is shown
 
-    def say(self, key: str, **values) -> None:
+    def say(self, key: str, **values: object) -> None:
         """One message of the catalogue, as a line on stdout."""
         if not self.silent:
             self.write(message(key, **values) + "\n")
 
-    def warn(self, key: str, **values) -> None:
+    def warn(self, key: str, **values: object) -> None:
         """One message of the catalogue, as a line on stderr."""
         with self._above_bar():
             _emit(sys.stderr, printable(message(key, **values)) + "\n")
@@ -77,12 +91,9 @@ class Console:
             raise SaveFailed("output.failed", reason=error) from error
 
     @contextlib.contextmanager
-    def progress(self, total: int, done: int = 0):
-        """A bar for ``total`` units on stderr, or nothing where stderr is no terminal.
-
-        Yields a function that is called with the number of units that are done, and with a word
-        on them to show behind the time left.
-        """
+    def progress(self, total: int, done: int = 0) -> Iterator[Advance]:
+        """A bar for ``total`` units on stderr, or nothing where stderr is no terminal; yields what
+        moves it on."""
         if self.silent or not _is_terminal(sys.stderr):
             yield lambda done, note="": None
             return
@@ -94,8 +105,8 @@ class Console:
 
         layout = message("progress.bar", elapsed="{elapsed}", remaining="{remaining}")
         layout = "{percentage:3.0f}% {bar} {n_fmt}/{total_fmt} | " + layout + "{postfix}"
-        options = {"leave": False, "dynamic_ncols": True, "bar_format": layout}
-        options["delay"] = 1e-9  # nothing is drawn before there is room
+        options: dict[str, Any] = {"leave": False, "dynamic_ncols": True, "bar_format": layout}
+        options["delay"] = 1e-9  # nothing is drawn before its width is set below
         with tqdm(total=total, initial=done, **options) as self._bar:
             measure = self._bar.dynamic_ncols
             self._bar.dynamic_ncols = _with_room_for_interrupt(measure)
@@ -105,12 +116,13 @@ class Console:
             finally:
                 bar, self._bar = self._bar, None
                 bar.close()
-                if measure and (width := measure(sys.stderr)[0]):  # over a ^C behind the bar
+                # A ^C that the terminal wrote behind the bar goes, too.
+                if measure and (width := measure(sys.stderr)[0]):
                     _emit(sys.stderr, "\r" + " " * (width - 1) + "\r")
 
     @contextlib.contextmanager
-    def passing(self, key: str, **values):
-        """Shows one message on stderr for as long as the work within takes, on a terminal only."""
+    def passing(self, key: str, **values: object) -> Iterator[None]:
+        """Shows one message on stderr while the work within lasts, on a terminal only."""
         text = printable(message(key, **values))
         shown = not self.silent and _is_terminal(sys.stderr)
         if shown:
@@ -122,7 +134,7 @@ class Console:
                 _emit(sys.stderr, "\r" + " " * (2 * len(text)) + "\r")
 
     @contextlib.contextmanager
-    def _above_bar(self):
+    def _above_bar(self) -> Iterator[None]:
         """Takes the bar off the screen while something is written."""
         if self._bar is not None:
             self._bar.clear()
@@ -131,11 +143,11 @@ class Console:
             self._bar.refresh()
 
 
-def _with_room_for_interrupt(measure):
-    """``measure`` of a terminal's columns and rows, less the ``^C`` that a terminal itself writes:
-    behind a bar of the whole width it would begin a new line and leave the bar above it."""
+def _with_room_for_interrupt(measure: _Measure | None) -> _Measure:
+    """``measure``, less the columns of the ``^C`` that a terminal writes at Ctrl-C: behind a bar of
+    the whole width it would begin a new line and leave the bar above it."""
 
-    def narrower(stream):
+    def narrower(stream: TextIO) -> tuple[int | None, int | None]:
         columns, rows = measure(stream) if measure else (None, None)
         return columns and columns - len("^C"), rows
 
@@ -153,11 +165,12 @@ def duration(seconds: float) -> str:
     return message("time.days", count=seconds / 86400)
 
 
-def _is_terminal(stream) -> bool:
+def _is_terminal(stream: TextIO | None) -> bool:
     return stream is not None and not stream.closed and stream.isatty()
 
 
-def _emit(stream, text: str) -> None:
+def _emit(stream: TextIO | None, text: str) -> None:
+    """Writes what the stream can show of ``text``; a stream that fails is closed."""
     if stream is None:
         return
     try:

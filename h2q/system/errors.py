@@ -25,7 +25,7 @@ class H2QError(Exception):
 
     exit_code = 1
 
-    def __init__(self, key: str, **values):
+    def __init__(self, key: str, **values: object):
         super().__init__(key, values)
         self.key = key
         self.values = values

@@ -11,10 +11,11 @@ import math
 import os
 import shutil
 import stat
+import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NoReturn, TextIO
 
 from h2q.system.errors import DirectoryInUse, SaveFailed, UnusableInput
 
@@ -24,12 +25,11 @@ JSON_LIMIT_BYTES = 256 * 2**20
 try:
     import fcntl
 except ImportError:  # Windows
-    fcntl = None
     import msvcrt
 
 
 @contextlib.contextmanager
-def saving(path: Path):
+def saving(path: Path) -> Iterator[None]:
     """Whatever the system refuses within becomes ``SaveFailed``, which names ``path``."""
     try:
         yield
@@ -40,9 +40,9 @@ def saving(path: Path):
 def write_atomically(path: Path, write: Callable[[BinaryIO], Any]) -> None:
     """Lets ``write`` fill a temporary file, then renames it to ``path``.
 
-    Order on disk: contents synced, renamed, directory synced. A reader, or a machine that loses
+    Order on disk: contents synced, renamed, directory synced. So a reader, or a machine that lost
     power, finds the old file or the new one, never a part. Raises ``SaveFailed`` and leaves the
-    old file as it was; if nothing but the last of these steps fails, the error says so.
+    old file as it was; if only the last of these steps fails, the error says so.
     """
     path = Path(path)
     temporary = None
@@ -179,10 +179,10 @@ def read_json(path: Path) -> Any:
 def parse_json(text: str) -> Any:
     """``json.loads`` without NaN and infinity; whatever is wrong raises ``ValueError``."""
 
-    def refuse(constant):
+    def refuse(constant: str) -> NoReturn:
         raise ValueError(f"{constant} is not a number of JSON")
 
-    def finite(digits):
+    def finite(digits: str) -> float:
         number = float(digits)
         return number if math.isfinite(number) else refuse(digits)
 
@@ -193,7 +193,7 @@ def parse_json(text: str) -> Any:
 
 
 @contextlib.contextmanager
-def locked_directory(directory: Path):
+def locked_directory(directory: Path) -> Iterator[None]:
     """Holds ``directory`` for this process; raises ``DirectoryInUse`` naming the holder.
 
     The lock belongs to the open file: it is free again as soon as the process ends, however it
@@ -217,9 +217,10 @@ def locked_directory(directory: Path):
         yield
 
 
-def _lock(stream) -> None:
-    if fcntl is not None:
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    else:
-        stream.seek(1000)  # past the process number, which others must be able to read
+def _lock(stream: TextIO) -> None:
+    """Raises ``OSError`` when another process holds the lock."""
+    if sys.platform == "win32":
+        stream.seek(1000)  # behind the process number, which others must be able to read
         msvcrt.locking(stream.fileno(), msvcrt.LK_NBLCK, 1)
+    else:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -3,22 +3,26 @@
 import contextlib
 import signal
 import threading
+from collections.abc import Callable, Iterator
+from types import FrameType
+
+_Handler = Callable[[int, FrameType | None], object]
 
 
 @contextlib.contextmanager
-def stop_requests():
+def stop_requests() -> Iterator[Callable[[], bool]]:
     """Yields a function that tells whether Ctrl-C, SIGTERM or SIGHUP came.
 
-    The first request waits for the end of a step. A second Ctrl-C raises ``KeyboardInterrupt`` at
-    once. A signal that is ignored (``nohup``, a job in the background) stays so. Outside the main
-    thread, where signals cannot be caught, nothing is ever asked.
+    The first request waits until the job asks. A second Ctrl-C raises ``KeyboardInterrupt`` at
+    once. A signal that is ignored (``nohup``, a job in the background) stays ignored. Outside the
+    main thread, where signals cannot be caught, the answer is always no.
     """
     asked = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield asked.is_set
         return
 
-    def ask(number, frame):
+    def ask(number: int, frame: FrameType | None) -> None:
         asked.set()
         if number == signal.SIGINT:
             signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -28,9 +32,9 @@ def stop_requests():
 
 
 @contextlib.contextmanager
-def termination_as_interrupt():
-    """SIGTERM and SIGHUP raise ``KeyboardInterrupt`` as Ctrl-C does, wherever no ``stop_requests``
-    is asked: between two trainings, in an evaluation, while text is read."""
+def termination_as_interrupt() -> Iterator[None]:
+    """SIGTERM and SIGHUP raise ``KeyboardInterrupt``, as Ctrl-C does, except within
+    ``stop_requests``: between two trainings, in an evaluation, while text is read."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -39,9 +43,9 @@ def termination_as_interrupt():
 
 
 @contextlib.contextmanager
-def _handling(names: tuple[str, ...], handler):
-    """Gives the signals of these names, where they exist (Windows has no SIGHUP) and are not
-    ignored, to ``handler``."""
+def _handling(names: tuple[str, ...], handler: _Handler) -> Iterator[None]:
+    """Gives these signals to ``handler``; not one that is ignored or that the system does not have
+    (Windows has no SIGHUP)."""
     numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
     numbers = [n for n in numbers if signal.getsignal(n) not in (signal.SIG_IGN, None)]
     before = {number: signal.signal(number, handler) for number in numbers}

@@ -5,6 +5,7 @@ call made from C. Local (AF_UNIX) sockets and socket pairs stay allowed.
 """
 
 import sys
+from typing import Any
 
 from h2q.system.errors import NetworkBlocked
 
@@ -17,7 +18,7 @@ _LOOKUPS = {
 _armed = False
 
 
-def _hook(event: str, arguments: tuple) -> None:
+def _hook(event: str, arguments: tuple[Any, ...]) -> None:
     if not event.startswith("socket."):
         return
     import socket

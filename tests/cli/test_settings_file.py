@@ -1,35 +1,36 @@
 """Settings from a TOML file."""
 
 import builtins
-import sys
 from dataclasses import replace
 
 import pytest
 
-from h2q.cli import arguments, main
+from h2q.cli.arguments import parse, settings_from_file, train_parser
+from h2q.cli.settings import TrainingCall, training_call
 from h2q.cli.settings_file import read_settings
-from h2q.config import PRESETS, ModelConfig
+from h2q.config import PRESETS, EvolutionConfig, ModelConfig
 from h2q.system.errors import SettingError
-from tests.cli.test_main import fails, files_below
+from tests.cli.conftest import fails, files_below
 from tests.conftest import make_text, train
 
 
 def read(tmp_path, text, *given):
     path = tmp_path / "h2q.toml"
     path.write_text(text, encoding="utf-8")
-    return read_settings(path, arguments.train_parser(), list(given))
+    return read_settings(path, train_parser(), list(given))
 
 
 def test_flags_and_tables(tmp_path):
     settings = read(
         tmp_path,
         'epochs = 5\nlr = 1\n"data-dir" = "我的 文本"\nresume = true\nquiet = false\n'
-        "[model]\nn_layers = 2\n[training]\nweight_decay = 0.1\n",
+        "[model]\nn_layers = 2\n[training]\nweight_decay = 0.1\n[evolution]\nexposures = 9\n",
     )
     assert settings.arguments == ["--epochs=5", "--lr=1", "--data_dir=我的 文本", "--resume"]
     assert settings.model == {"n_layers": 2}
     assert settings.training == {"weight_decay": 0.1}
-    parsed = arguments.train_parser().parse_args(settings.arguments)
+    assert settings.evolution == {"exposures": 9}
+    parsed = train_parser().parse_args(settings.arguments)
     assert (parsed.epochs, parsed.lr, str(parsed.data_dir)) == (5, 1.0, "我的 文本")
 
 
@@ -46,7 +47,9 @@ def test_flags_win(tmp_path):
         ("epoch = 5", "epoch", "epochs"),
         ("[model]\nn_layer = 2", "model.n_layer", "model.n_layers"),
         ("[training]\nweight_deca = 1", "training.weight_deca", "training.weight_decay"),
+        ("[evolution]\nexposure = 1", "evolution.exposure", "evolution.exposures"),
         ("[modle]\nn_layers = 2", "modle", "model"),
+        ("[evolutions]\nlr = 2", "evolutions", "evolution"),
         ("config = 'x'", "config", "?"),
     ],
 )
@@ -62,7 +65,7 @@ def test_an_unknown_key_is_refused_with_the_nearest(tmp_path, text, key, nearest
     "text",
     [
         *("epochs = '5'", "epochs = 5.0", "epochs = true", "lr = 'x'", "data_dir = 3"),
-        *("resume = 1", "model = 3", "epochs = [1]", "preset = {a = 1}"),
+        *("resume = 1", "model = 3", "evolution = 3", "epochs = [1]", "preset = {a = 1}"),
     ],
 )
 def test_a_value_of_the_wrong_type_is_refused(tmp_path, text):
@@ -75,13 +78,13 @@ def test_a_value_of_the_wrong_type_is_refused(tmp_path, text):
 def test_what_is_no_toml_is_refused(tmp_path, content):
     (tmp_path / "x.toml").write_bytes(content)
     with pytest.raises(SettingError) as error:
-        read_settings(tmp_path / "x.toml", arguments.train_parser(), [])
+        read_settings(tmp_path / "x.toml", train_parser(), [])
     assert error.value.key == "settings.toml"
 
 
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(SettingError, match="nowhere"):
-        read_settings(tmp_path / "nowhere.toml", arguments.train_parser(), [])
+        read_settings(tmp_path / "nowhere.toml", train_parser(), [])
 
 
 def test_without_a_toml_library_the_extra_is_named(tmp_path, monkeypatch):
@@ -98,44 +101,35 @@ def test_without_a_toml_library_the_extra_is_named(tmp_path, monkeypatch):
         read(tmp_path, "epochs = 5")
 
 
-def seen_settings(monkeypatch, tmp_path, *arguments):
-    """The configurations that a command line leads to, without training."""
-    seen = {}
-
-    class Commands:
-        def __init__(self, parsed, preset, given, console):
-            from dataclasses import replace
-
-            seen["model"] = replace(preset.model, **parsed.settings.model)
-            seen["training"] = replace(preset.training, **given)
-
-        def remove_leftovers(self):
-            pass
-
-        def train(self):
-            pass
-
-    import h2q.cli.train
-
-    monkeypatch.setattr(h2q.cli.train, "TrainingCommands", Commands)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(main, "forbid_network", lambda: None)  # it cannot be undone
-    monkeypatch.setattr(sys, "argv", ["local_training_system.py"])
-    assert main.train_main([*arguments]) == 0
-    return seen["model"], seen["training"]
+def call_of(text: str, directory, *given: str) -> TrainingCall:
+    """What a command line asks for that names a file of this text."""
+    path = directory / "my settings.toml"
+    path.write_text(text)
+    given = ("--config", str(path), *given)
+    settings = settings_from_file([*given], train_parser())
+    return training_call(parse(train_parser(), [*settings.arguments, *given]), settings)
 
 
-def test_from_file_to_configuration(tmp_path, monkeypatch):
+def test_from_file_to_configuration(tmp_path):
     """Preset, then tables, then flags of the file, then those of the command line."""
-    (tmp_path / "my settings.toml").write_text(
+    text = (
         "preset = 'tiny'\nepochs = 5\nlr = 0.5\n[model]\nn_layers = 2\n"
         "[training]\nlr = 0.25\nclip_norm = 2\n"
     )
-    model, training = seen_settings(
-        monkeypatch, tmp_path, "--config", "my settings.toml", "--epochs", "7"
+    call = call_of(text, tmp_path, "--epochs", "7")
+    assert call.model == ModelConfig(embed_dim=128, n_heads=4, n_layers=2, feedforward_dim=768)
+    assert call.training == replace(PRESETS["tiny"].training, lr=0.5, epochs=7, clip_norm=2)
+
+
+def test_from_file_to_evolution(tmp_path):
+    text = (
+        "mode = 'evolve'\ncycles = 5\n[training]\nlr = 0.5\n"
+        "[evolution]\ncycles = 4\nlr = 0.25\nexposures = 9\nmax_minutes = 2\n"
     )
-    assert model == ModelConfig(embed_dim=128, n_heads=4, n_layers=2, feedforward_dim=768)
-    assert training == replace(PRESETS["tiny"].training, lr=0.5, epochs=7, clip_norm=2)
+    expected = EvolutionConfig(cycles=5, lr=0.25, exposures=9, max_minutes=2)
+    assert call_of(text, tmp_path).evolution == expected
+    typed = call_of(text, tmp_path, "--cycles", "6", "--lr", "0.125", "--max_minutes", "3")
+    assert typed.evolution == replace(expected, cycles=6, lr=0.125, max_minutes=3)
 
 
 @pytest.mark.parametrize(
@@ -144,6 +138,7 @@ def test_from_file_to_configuration(tmp_path, monkeypatch):
         ("epochs = 0", ["epochs", "0"]),
         ("[model]\nembed_dim = 30", ["30"]),
         ("[training]\nclip_norm = -1", ["clip_norm", "-1"]),
+        ("[evolution]\nexposures = 0", ["exposures", "0"]),
         ("epoch = 1", ["x.toml", "epoch", "epochs"]),
         ("lang = 'fr'", ["fr"]),
     ],

@@ -1,18 +1,21 @@
 import codecs
 import io
+import os
 import random
 import zlib
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from h2q.datasets import encodings
-from h2q.datasets.encodings import CHUNK_BYTES, detect, telling_chunk, transcode
+from h2q.datasets.encodings import CHUNK_BYTES, encoding_of, read_as_utf8, transcode
+from h2q.datasets.knowledge_base import load_knowledge_base
+from h2q.datasets.text_files import scan
+from h2q.system.errors import CorpusError
+from tests.conftest import CHINESE, corpus_file
 
-CORPORA = Path(__file__).resolve().parents[3] / "shared" / "corpora"
-CHINESE = "今天天气很好。我们去公园散步，看到许多美丽的花，孩子们在那里玩，大家都说：“真好！”\n"
 DETECTED = {"utf-8-sig", "utf-16", "utf-32", "utf-16-le", "utf-16-be", "gb18030", ""}
 
 # (encoding, text) that GB18030 would decode, or nearly, to something else.
@@ -51,6 +54,11 @@ FOREIGN_WORDS = [
 ]
 
 
+def detect(data: bytes) -> str:
+    """The encoding of what is known not to be UTF-8 without a mark."""
+    return encoding_of(io.BytesIO(data), not_utf8=True)
+
+
 def transcoded(tmp_path, data: bytes, encoding: str) -> bytes:
     source = tmp_path / "source"
     source.write_bytes(data)
@@ -75,8 +83,7 @@ def test_a_mark_decides(mark, name):
 
 
 def test_a_mark_counts_at_the_beginning_only():
-    head = telling_chunk(io.BytesIO(b"a" * CHUNK_BYTES + codecs.BOM_UTF16_LE + b"a\0b\0"))
-    assert detect(head) == ""
+    assert detect(b"a" * CHUNK_BYTES + codecs.BOM_UTF16_LE + b"a\0b\0") == ""
 
 
 @pytest.mark.parametrize("name", ["utf-16-le", "utf-16-be"])
@@ -125,11 +132,8 @@ def test_traditional_characters_in_gb18030():
 
 
 def test_a_real_novel(tmp_path):
-    path = CORPORA / "hongloumeng.gb18030.txt"
-    if not path.exists():
-        pytest.skip("the novel is not beside the repository")
-    data = path.read_bytes()
-    assert detect(data[:CHUNK_BYTES]) == "gb18030"
+    data = corpus_file("hongloumeng.gb18030.txt").read_bytes()
+    assert detect(data) == "gb18030"
     assert transcoded(tmp_path, data, "gb18030") == data.decode("gb18030").encode("utf-8")
 
 
@@ -201,13 +205,16 @@ def test_characters_across_the_border_of_a_chunk(tmp_path, encoding, before):
 
 
 @settings(deadline=None)
+@example(text="\ufeffa", encoding="utf-16", chunk_bytes=1)
+@example(text="\ufeff\ufeffa", encoding="utf-8", chunk_bytes=1)
 @given(
     text=st.text(st.characters(codec="utf-8"), max_size=40),
     encoding=st.sampled_from(["gb18030", "utf-8", "utf-16", "utf-16-le", "utf-16-be", "utf-32"]),
     chunk_bytes=st.integers(1, 9),
 )
 def test_transcoding_equals_decode_and_encode(tmp_path_factory, text, encoding, chunk_bytes):
-    expected = text.removeprefix("\ufeff").encode("utf-8")
+    marked = encoding in ("utf-16", "utf-32")  # by the codec; a second mark is text
+    expected = (text if marked else text.removeprefix("\ufeff")).encode("utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(encodings, "CHUNK_BYTES", chunk_bytes)
         folder = tmp_path_factory.getbasetemp()
@@ -228,3 +235,120 @@ def test_transcoding_equals_decode_and_encode(tmp_path_factory, text, encoding, 
 def test_what_is_not_of_the_encoding_is_an_error(tmp_path, encoding, data):
     with pytest.raises(UnicodeError):
         transcoded(tmp_path, data, encoding)
+
+
+# UTF-8, and where the first chunk ends
+
+
+@pytest.mark.parametrize("mark", [b"", codecs.BOM_UTF8], ids=["plain", "mark"])
+@pytest.mark.parametrize("text", ["", "ascii", "中", CHINESE, "中文ab", "é"])
+def test_utf8_is_told_with_and_without_a_mark(mark, text):
+    assert encoding_of(io.BytesIO(mark + text.encode())) == "utf-8-sig"
+
+
+@pytest.mark.parametrize("before", range(5))
+def test_a_character_across_the_border_of_a_chunk_is_utf8(before):
+    data = "é".encode() + b"a" * (CHUNK_BYTES - 2 - before) + "😀".encode()
+    assert encoding_of(io.BytesIO(data)) == "utf-8-sig"
+
+
+def test_nothing_behind_the_telling_chunk_is_read():
+    stream = io.BytesIO(b"a" * CHUNK_BYTES + b"\xff" * CHUNK_BYTES + CHINESE.encode())
+    assert encoding_of(stream) == ""
+    assert stream.tell() == 2 * CHUNK_BYTES
+
+
+# The three that ask: text to train on, the knowledge base, text to score
+
+KNOWN = '{"id": "a", "subject": "s", "relation": "r", "object": "o", "lang": "en"}'
+NO_TEXT = ("skip.not_text", (0, [0]), "score.not_text")
+
+
+def asked(data: bytes, folder: Path) -> tuple:
+    """What each makes of a file: its encoding or the reason to skip it; how many passages it has
+    and in which lines it cannot be read; its bytes of UTF-8 or the error."""
+    directory = folder / "knowledge"
+    directory.mkdir()
+    (directory / "facts.jsonl").write_text(KNOWN)
+    path = directory / "file.txt"
+    path.write_bytes(data)
+    found = scan(path, folder / "cache")
+    trained = found.files[0].encoding if found.files else found.skipped[0][1]
+    base = load_knowledge_base(directory)
+    known = (base.passage_count, [problem.line for problem in base.problems()])
+    try:
+        scored = len(b"".join(read_as_utf8(path)))
+    except CorpusError as error:
+        scored = error.key
+    return trained, known, scored
+
+
+@pytest.mark.parametrize(
+    ("data", "trained", "known", "scored"),
+    [
+        (b"", "skip.empty", (0, []), 0),
+        (b"plain text\n", "utf-8", (1, []), 11),
+        (CHINESE.encode(), "utf-8", (1, []), 127),
+        (codecs.BOM_UTF8 + CHINESE.encode(), "utf-8-sig", (1, []), 127),
+        (codecs.BOM_UTF8 * 2 + CHINESE.encode(), "utf-8-sig", (1, []), 130),
+        (codecs.BOM_UTF8, "skip.empty", (0, []), 0),
+        (CHINESE.encode("gb18030"), "gb18030", (1, []), 127),
+        (("\ufeff" + CHINESE).encode("gb18030"), "gb18030", (1, []), 127),
+        ("plain 我\n".encode("gb18030"), "gb18030", (1, []), 10),
+        (b"plain\n" * 200_000 + CHINESE.encode("gb18030"), "gb18030", (62, []), 1_200_127),
+        (CHINESE.encode("utf-16"), "utf-16", (1, []), 127),
+        (CHINESE.encode("utf-16-le"), "utf-16-le", (1, []), 127),
+        (CHINESE.encode("utf-16-be"), "utf-16-be", (1, []), 127),
+        (CHINESE.encode("utf-32"), "utf-32", (1, []), 127),
+        # No text, or no longer.
+        (bytes(range(256)) * 4, *NO_TEXT),
+        ("今天天氣很好。我們去公園散步".encode("big5"), *NO_TEXT),
+        ("naïve rôle\n".encode("cp1252"), *NO_TEXT),
+        (b"plain text\n" * 100_000 + "naïve rôle\n".encode("cp1252"), *NO_TEXT),
+        (CHINESE.encode() + b"\xff\n" + CHINESE.encode(), *NO_TEXT),
+        (CHINESE.encode()[:-2], "skip.not_text", (0, [1]), "score.not_text"),
+        (CHINESE.encode("utf-16")[:-1], "skip.not_text", (0, [1]), "score.not_text"),
+        (CHINESE.encode("gb18030") * 20_000 + b"\xff\xff", "skip.not_text", None, "score.not_text"),
+        # NUL is a byte like any other to a score, and a sign of no text elsewhere.
+        (b"a\0b\n", "skip.not_text", (0, [0]), 4),
+        (b"\0" * 4096, "skip.not_text", (0, [0]), 4096),
+        # A second mark is text, with which no text to train on begins.
+        (("\ufeff" + CHINESE).encode("utf-16"), "skip.not_text", (1, []), 130),
+    ],
+    ids=range(25),
+)
+def test_hostile_files_with_each_of_the_three_that_ask(tmp_path, data, trained, known, scored):
+    found = asked(data, tmp_path)
+    assert (found[0], found[2]) == (trained, scored)
+    assert known is None or found[1] == known
+
+
+def test_a_head_that_happens_to_be_utf8_does_not_decide_where_all_is_read(tmp_path):
+    """一 in GB18030 is a character of UTF-8 too. The knowledge base goes by the first chunk."""
+    data = "一" + "plain\n" * 200_000 + CHINESE * 3
+    trained, (_, lines), scored = asked(data.encode("gb18030"), tmp_path)
+    assert (trained, scored) == ("gb18030", len(data.encode()))
+    assert len(lines) == 1
+
+
+# Text as UTF-8
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32", "gb18030"])
+def test_a_file_is_read_as_utf8_a_chunk_at_a_time(tmp_path, encoding):
+    path = tmp_path / "file.txt"
+    path.write_bytes((CHINESE * 30_000).encode(encoding))
+    chunks = list(read_as_utf8(path))
+    assert b"".join(chunks) == (CHINESE * 30_000).encode()
+    assert max(map(len, chunks)) < 2 * CHUNK_BYTES
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [("none", "corpus.unreadable"), (".", "score.regular"), ("pipe", "score.regular")],
+)
+def test_what_is_no_file_is_refused(tmp_path, name, key):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(CorpusError) as caught:
+        list(read_as_utf8(tmp_path / name))
+    assert (caught.value.key, caught.value.values["path"]) == (key, tmp_path / name)

@@ -10,7 +10,7 @@ from h2q.datasets import text_files as text_files_module
 from h2q.datasets.encodings import CHUNK_BYTES
 from h2q.datasets.text_files import BLOCK_BYTES, find_text_files, scan
 from h2q.system.errors import CorpusError
-from tests.conftest import CHINESE, CORPORA, bytes_of
+from tests.conftest import CHINESE, bytes_of, corpus_file
 
 
 def scan_one(folder: Path, cache: Path, data: bytes, encoding: str | None = None):
@@ -262,10 +262,7 @@ def test_mark_in_gb18030_is_not_part_of_the_text(folder, cache):
 
 
 def test_a_real_novel(folder, cache):
-    path = CORPORA / "hongloumeng.gb18030.txt"
-    if not path.exists():
-        pytest.skip("the novel is not beside the repository")
-    data = path.read_bytes()
+    data = corpus_file("hongloumeng.gb18030.txt").read_bytes()
     [text] = scan_one(folder, cache, data).files
     assert bytes_of(text) == data.decode("gb18030").encode()
 

@@ -17,8 +17,8 @@ from pathlib import Path
 from h2q.config import EvolutionConfig, ModelConfig, TrainingConfig
 from h2q.datasets.corpus import open_corpus
 from h2q.datasets.knowledge_base import load_knowledge_base
-from h2q.evolution import cycle, records
 from h2q.evolution import engine as evolution
+from h2q.evolution import records, statistics
 from h2q.evolution.engine import SelfEvolutionEngine
 from h2q.training.trainer import LocalModelTrainer
 from tests.conftest import make_text
@@ -104,9 +104,8 @@ def arm(point: str, output: Path) -> None:
         rename = evolution.promote
         evolution.promote = lambda *paths: (rename(*paths), die())
     else:
-        for module in (cycle, evolution, records):
-            if hasattr(module, "write_json"):
-                module.write_json = dying_at(output / point, module.write_json)
+        for module in (records, statistics):
+            module.write_json = dying_at(output / point, module.write_json)
 
 
 def dying_at(path: Path, write):

@@ -169,7 +169,7 @@ class Evolutions:
 
     # The cycle's own text, small: what is tried is the promotion, not the learning.
     FIRST = (
-        "import h2q.cli.main as c; make = c.EvolutionConfig\n"
+        "import h2q.cli.settings as c; make = c.EvolutionConfig\n"
         "c.EvolutionConfig = lambda **v: make(**{**v, 'cycle_bytes': 4_000})\n"
     )
 

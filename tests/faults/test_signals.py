@@ -124,7 +124,7 @@ def test_row_11_termination_saves(runs, place, number):
 
 
 _AT_START = """
-import os, h2q.cli.train as C
+import os, h2q.cli.inputs as C
 opened = C.open_corpus
 def disturbed(*arguments, **options):
     os.kill(os.getpid(), 15)

@@ -1,1 +1,1 @@
-"""The catalogue of sentences, split by room."""
+"""The sentences that a person reads, split by room; ``catalogue`` puts the rooms together."""

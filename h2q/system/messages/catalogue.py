@@ -1,7 +1,10 @@
-"""The catalogue: every sentence a person reads, in Chinese and in English.
+"""The catalogue: every sentence that a person reads, in Chinese and in English.
 
-A sentence is named by a key and filled with ``str.format`` values. The lines that the README
-shows (epoch, batch, evaluation, final block, statistics) keep its format to the letter.
+A sentence has a key; ``{names}`` in it are filled in with ``str.format``. The sentences of a folder
+are in the room of that name beside this module; ``cli`` says those of other rooms too, as it
+reports on everything. The room ``system`` also holds what ``config`` and several folders say. The
+lines that the README shows (epoch, batch, evaluation, final block, statistics) stay as they are
+there, to the letter. Does not print: that is ``console``.
 """
 
 import os
@@ -19,12 +22,32 @@ from h2q.system.messages import (
 )
 
 LANGUAGES = ("zh", "en")
+ROOMS = (system, datasets, checkpoint, training, evaluation, generation, evolution, cli)
+# Key: the sentence in each of the languages.
+MESSAGES: dict[str, tuple[str, str]] = {
+    key: sentences for room in ROOMS for key, sentences in room.MESSAGES.items()
+}
 _language = "zh"
 # How a person starts the two programs: {train_program} and {chat_program} in any sentence.
 _programs = {
     "train_program": "python3 local_training_system.py",
     "chat_program": "python3 local_inference_demo.py",
 }
+
+
+def message(key: str, /, **values: object) -> str:
+    """The sentence with that key, in the language in use."""
+    return message_in(_language, key, **values)
+
+
+def message_in(language: str, key: str, /, **values: object) -> str:
+    """The sentence with that key in ``language``, for where the one in use cannot be shown."""
+    return MESSAGES[key][LANGUAGES.index(language)].format(**_programs, **values)
+
+
+def language() -> str:
+    """The language in use."""
+    return _language
 
 
 def set_language(language: str) -> None:
@@ -35,14 +58,9 @@ def set_language(language: str) -> None:
     _language = language
 
 
-def set_programs(train: str, chat: str) -> None:
-    """Chooses how messages say that training and talking are started."""
-    _programs.update(train_program=train, chat_program=chat)
-
-
 def default_language() -> str:
-    """``H2Q_LANG`` where it names a language we speak; else Chinese, or English where stdout is in
-    an encoding without Chinese characters."""
+    """The language that ``H2Q_LANG`` names, if it is one of ours. Otherwise Chinese, or English
+    where the encoding of stdout has no Chinese characters."""
     wanted = os.environ.get("H2Q_LANG", "")
     if wanted in LANGUAGES:
         return wanted
@@ -53,23 +71,6 @@ def default_language() -> str:
     return "zh"
 
 
-def message(key: str, /, **values) -> str:
-    """The sentence named ``key`` in the language in use."""
-    return message_in(_language, key, **values)
-
-
-def message_in(language: str, key: str, /, **values) -> str:
-    """The sentence named ``key`` in a language of its own, where the usual one cannot be shown."""
-    return MESSAGES[key][LANGUAGES.index(language)].format(**_programs, **values)
-
-
-def language() -> str:
-    """The language in use."""
-    return _language
-
-
-MESSAGES: dict[str, tuple[str, str]] = {
-    key: sentences
-    for room in (system, datasets, checkpoint, training, evaluation, generation, evolution, cli)
-    for key, sentences in room.MESSAGES.items()
-}
+def set_programs(train: str, chat: str) -> None:
+    """Chooses the commands with which messages say that the two programs are started."""
+    _programs.update(train_program=train, chat_program=chat)

@@ -1,6 +1,17 @@
 """Sentences on use of the command line, help, trial runs, the report."""
 
 MESSAGES: dict[str, tuple[str, str]] = {
+    "start.loading": ("⏳ 正在加载 PyTorch …", "⏳ Loading PyTorch …"),
+    "dependency.missing": (
+        "没有安装 {name}；请先建立虚拟环境并安装：pip install -c constraints.txt -e .",
+        "{name} is not installed; make a virtual environment and install it: "
+        "pip install -c constraints.txt -e .",
+    ),
+    "memory.full": (
+        "内存不足；请用更小的 --batch_size 或 --preset tiny，用 --resume 可从上次保存处继续。",
+        "Out of memory; use a smaller --batch_size or --preset tiny; --resume goes on from the "
+        "last save.",
+    ),
     "settings.toml": (
         "{path} 不是有效的 TOML（{reason}）；请修正后再试。",
         "{path} is no valid TOML ({reason}); mend it and try again.",

@@ -36,6 +36,14 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "{path} was changed or deleted during training; restore it and go on with --resume, "
         "or train anew.",
     ),
+    "score.not_text": (
+        "{path} 不是可识别编码的文本；请先转成 UTF-8。",
+        "{path} is not text in a recognised encoding; convert it to UTF-8 first.",
+    ),
+    "score.regular": (
+        "{path} 不是普通文件；请给出文本文件。",
+        "{path} is not a regular file; name a file of text.",
+    ),
     "skip.empty": ("空文件", "empty"),
     "skip.special": ("不是普通文件", "not a regular file"),
     "skip.denied": ("没有读取权限", "permission denied"),

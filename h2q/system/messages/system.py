@@ -69,22 +69,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "已阻止一次网络访问（{event}）：本程序完全离线运行。",
         "Blocked an attempt to use the network ({event}): this program works offline.",
     ),
-    "dependency.missing": (
-        "没有安装 {name}；请先建立虚拟环境并安装：pip install -c constraints.txt -e .",
-        "{name} is not installed; make a virtual environment and install it: "
-        "pip install -c constraints.txt -e .",
-    ),
-    "memory.full": (
-        "内存不足；请用更小的 --batch_size 或 --preset tiny，用 --resume 可从上次保存处继续。",
-        "Out of memory; use a smaller --batch_size or --preset tiny; --resume goes on from the "
-        "last save.",
-    ),
-    "start.loading": ("⏳ 正在加载 PyTorch …", "⏳ Loading PyTorch …"),
     "progress.bar": (
         "已用 {elapsed} · 剩余 {remaining}",
         "{elapsed} gone · {remaining} left",
     ),
-    "progress.speed": ("{speed:,.0f} 字节/秒", "{speed:,.0f} bytes/s"),
     "time.seconds": ("{count:.0f} 秒", "{count:.0f} s"),
     "time.minutes": ("{count:.0f} 分钟", "{count:.0f} min"),
     "time.hours": ("{count:.1f} 小时", "{count:.1f} h"),

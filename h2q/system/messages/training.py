@@ -73,6 +73,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "📊 评估损失: {loss:.4f} | 困惑度: {perplexity:.2f}",
         "📊 Held-out loss: {loss:.4f} | perplexity: {perplexity:.2f}",
     ),
+    "progress.speed": ("{speed:,.0f} 字节/秒", "{speed:,.0f} bytes/s"),
     "train.epoch_detail": (
         "   每字节比特: {eval_bits_per_byte:.4f} | 训练损失: {train_loss:.4f} | "
         "速度: {tokens_per_second:,.0f} 字节/秒",

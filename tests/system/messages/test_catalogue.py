@@ -3,12 +3,13 @@ import io
 import re
 import string
 import sys
+from collections import Counter
 
 import pytest
 
 from h2q.system import errors
-from h2q.system.messages import catalogue
-from h2q.system.messages.catalogue import LANGUAGES, MESSAGES, message
+from h2q.system.messages import catalogue, system
+from h2q.system.messages.catalogue import LANGUAGES, MESSAGES, ROOMS, message
 from tests.conftest import REPOSITORY
 
 SPEAKERS = {"say", "warn", "message", "_parser"} | {
@@ -23,7 +24,7 @@ SOURCES = [
     if path.parent.name != "messages" or path.stem == "catalogue"
 ]
 NODES = [
-    (path.name, node)
+    (path.relative_to(REPOSITORY / "h2q"), node)
     for path in SOURCES
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
 ]
@@ -51,6 +52,48 @@ def spoken():
         speaker = getattr(node.func, "attr", getattr(node.func, "id", None))
         if speaker in SPEAKERS and text_of(node.args[0]) is not None:
             yield f"{file}:{node.lineno}", node.args[0].value, node
+
+
+def room_name(room) -> str:
+    return room.__name__.rpartition(".")[2]
+
+
+def users() -> dict[str, set[str]]:
+    """For each key the folders whose code names it; ``config`` counts as one."""
+    found = {key: set() for key in MESSAGES}
+    for file, node in NODES:
+        if text_of(node) in found:
+            found[node.value].add(file.parts[0].removesuffix(".py"))
+    return found
+
+
+def test_no_key_stands_in_two_rooms():
+    keys = Counter(key for room in ROOMS for key in room.MESSAGES)
+    assert [key for key, count in keys.items() if count > 1] == []
+    assert MESSAGES.keys() == keys.keys()
+
+
+def test_every_room_is_in_the_catalogue():
+    files = (REPOSITORY / "h2q" / "system" / "messages").glob("*.py")
+    assert {file.stem for file in files} - {"__init__", "catalogue"} == set(map(room_name, ROOMS))
+
+
+@pytest.mark.parametrize("room", ROOMS, ids=room_name)
+def test_the_sentences_of_a_room_are_said_by_the_folder_of_that_name(room):
+    """Or by ``cli``, which reports on all of them. The room ``system`` also holds what ``config``
+    says, which is no folder, and what more than one folder says."""
+    strangers = []
+    for key, folders in users().items():
+        if key not in room.MESSAGES:
+            continue
+        common = room_name(room) == "system" and ("config" in folders or len(folders) > 1)
+        if not common and not folders & {room_name(room), "cli"}:
+            strangers.append((key, folders))
+    assert strangers == []
+
+
+def test_what_only_cli_says_is_not_in_the_room_of_all():
+    assert [key for key in system.MESSAGES if users()[key] == {"cli"}] == []
 
 
 @pytest.mark.parametrize("key", MESSAGES)

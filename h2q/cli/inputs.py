@@ -1,0 +1,111 @@
+"""What training and evolution read: the text and the knowledge base, opened and reported.
+
+A run and a trial share this. Nothing is written but the caches at the paths that are given.
+"""
+
+from pathlib import Path
+
+import torch
+
+import h2q
+from h2q.cli.settings import TrainingCall
+from h2q.datasets.corpus import Corpus, open_corpus
+from h2q.datasets.knowledge_base import KnowledgeBase, load_knowledge_base
+from h2q.datasets.knowledge_files import knowledge_files
+from h2q.datasets.text_files import find_text_files
+from h2q.system.console import Console
+from h2q.system.device import choose_device, environment
+from h2q.system.errors import CorpusError
+from h2q.system.files import write_bytes
+from h2q.system.paths import DEFAULT_KNOWLEDGE_DIR, OutputPaths, shipped_data
+from h2q.training.tensorboard import require_tensorboard
+
+_PROBLEMS_SHOWN = 10
+
+
+def require_usable(call: TrainingCall) -> None:
+    """Refuses what cannot work before anything is written.
+
+    Raises ``SettingError`` for a device or an extra that is not there, and ``CorpusError`` for a
+    path without a text file.
+    """
+    choose_device(call.job.device)
+    if call.tensorboard:
+        require_tensorboard()
+    for path in (call.data_dir, call.eval_dir):
+        if path is not None and not find_text_files(path):
+            raise CorpusError("corpus.empty", path=path)
+
+
+def say_banner(device: str, dtype: torch.dtype, seed: int, console: Console) -> None:
+    """The version, the seed and the machine: on these the result depends."""
+    machine = environment(torch.device(device), dtype)
+    console.say("train.banner", version=h2q.__version__, seed=seed, **machine)
+
+
+def is_without_text(path: Path) -> bool:
+    return not path.exists() or not find_text_files(path)
+
+
+def open_text(call: TrainingCall, path: Path, paths: OutputPaths, context_length: int) -> Corpus:
+    """The text below ``path``; what has to be transcoded is kept in the cache of ``paths``."""
+    return open_corpus(
+        path,
+        paths.transcoded,
+        context_length=context_length,
+        eval_path=call.eval_dir,
+        encoding=call.encoding,
+    )
+
+
+def knowledge_dir(call: TrainingCall) -> Path:
+    """The directory that is named; else the default one where it exists, else the shipped one."""
+    if call.knowledge_dir is not None:
+        return call.knowledge_dir
+    own = Path(DEFAULT_KNOWLEDGE_DIR)
+    return own if own.is_dir() else shipped_data() / "knowledge_base"
+
+
+def open_knowledge(
+    call: TrainingCall, paths: OutputPaths, context_length: int
+) -> KnowledgeBase | None:
+    """The knowledge base, with its index in ``paths``; None where the default directory is empty.
+
+    Raises ``KnowledgeError`` where nothing in it is usable.
+    """
+    directory = knowledge_dir(call)
+    if call.knowledge_dir is None and not any(knowledge_files(directory).values()):
+        return None
+    return load_knowledge_base(
+        directory, paths.knowledge_index, context_length=context_length, encoding=call.encoding
+    )
+
+
+def report_knowledge(
+    call: TrainingCall,
+    knowledge: KnowledgeBase | None,
+    problems_path: Path | None,
+    console: Console,
+) -> None:
+    """Says what was found, and the first lines that cannot be used.
+
+    All of those lines are written to ``problems_path`` where there are more than are shown.
+    """
+    directory = knowledge_dir(call)
+    if knowledge is None:
+        console.say("knowledge.none", path=directory)
+        return
+    console.say(
+        "knowledge.found",
+        path=directory,
+        facts=knowledge.fact_count,
+        passages=knowledge.passage_count,
+        problems=knowledge.problem_count,
+    )
+    for problem in knowledge.problems(_PROBLEMS_SHOWN):
+        console.warn("knowledge.problem", **vars(problem))
+    count = knowledge.problem_count - _PROBLEMS_SHOWN
+    if count > 0 and problems_path is not None:
+        lines = [f"{p.path}:{p.line}: {p.reason}\n" for p in knowledge.problems()]
+        write_bytes(problems_path, "".join(lines).encode("utf-8", "replace"))
+        console.warn("knowledge.more_problems", count=count, path=problems_path)

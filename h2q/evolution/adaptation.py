@@ -1,0 +1,56 @@
+"""How the settings of an evolution change with the outcome of its cycles.
+
+A function of the history alone: an evolution that goes on after a kill gets the same settings.
+"""
+
+from dataclasses import replace
+
+from h2q.config import EvolutionConfig
+from h2q.evolution.planning import MOST_REVIEW
+from h2q.evolution.statistics import Entry, rejections_in_a_row
+
+_HALVE_AFTER = 3  # rejections in a row
+_MOST_LEARNT = 0.75  # of a cycle's facts: then the next are learnt with half of the exposures too
+_FEWEST_EXPOSURES = 20
+_MORE_REPLAY, _MOST_REPLAY = 0.15, 0.7  # of the text, after a rejection for worse prose
+_MOST_REVIEW_AGAIN = 0.9  # of the documents about facts, after rejections for what was forgotten
+
+
+def adapted(config: EvolutionConfig, history: list[Entry], first_cycle: int) -> EvolutionConfig:
+    """The settings of the next cycle. ``config`` is what the person set, ``history`` the cycles of
+    this base model, ``first_cycle`` the first one of this call.
+
+    Three rejections in a row halve the rate.
+    """
+    changed = _after_lessons(config, history)
+    count = rejections_in_a_row(history, first_cycle)
+    for entry in history[len(history) - count :]:
+        changed = _after_rejection(changed, entry.get("reason", ""))
+    return replace(changed, lr=changed.lr / 2) if count >= _HALVE_AFTER else changed
+
+
+def _after_lessons(config: EvolutionConfig, history: list[Entry]) -> EvolutionConfig:
+    """Once the form of question and answer is learnt, facts need fewer exposures. At half the rate
+    they are learnt as well, and far fewer are forgotten. So each cycle that learnt most of its facts
+    halves the exposures, down to 20, and one that did not doubles them again."""
+    changed = config
+    for entry in history:
+        if entry["promoted"] and entry.get("facts"):
+            # On dev, before a mixture with the champion took some of it back.
+            learnt = 1 - entry.get("trained_cost", 1.0) >= _MOST_LEARNT
+            fewer = max(_FEWEST_EXPOSURES, changed.exposures // 2)
+            exposures = min(config.exposures, fewer if learnt else 2 * changed.exposures)
+            lr = config.lr / 2 if learnt else config.lr
+            changed = replace(config, exposures=exposures, lr=lr)
+    return changed
+
+
+def _after_rejection(config: EvolutionConfig, reason: str) -> EvolutionConfig:
+    """More of the person's own text, more review, or more exposures and so fewer facts."""
+    if reason == "gate.prose_worse":
+        share = min(_MOST_REPLAY, config.replay_fraction + _MORE_REPLAY)
+        return replace(config, replay_fraction=max(share, config.replay_fraction))
+    if reason == "gate.forgotten":
+        share = (1 + max(config.review_fraction, MOST_REVIEW)) / 2  # halves the rest
+        return replace(config, review_fraction=min(_MOST_REVIEW_AGAIN, share))
+    return replace(config, exposures=round(1.5 * config.exposures))

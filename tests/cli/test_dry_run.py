@@ -1,0 +1,54 @@
+"""A trial: what it says, and that nothing stays."""
+
+import re
+
+import pytest
+
+from h2q.checkpoint.model_file import save_model
+from h2q.model.transformer import Transformer
+from h2q.system.paths import MODEL_PATH
+from tests.cli.conftest import files_below
+from tests.conftest import make_text, small_settings, train
+
+
+def test_dry_run_measures_and_writes_nothing(tmp_path):
+    """Not even sample text, transcoded text or the lock."""
+    (tmp_path / "t").mkdir()
+    novel = make_text(20_000) + "今天天气很好，我们去公园散步，看到许多美丽的花。" * 20
+    (tmp_path / "t" / "a.txt").write_bytes(novel.encode("gb18030"))
+    small_settings(tmp_path)
+    before = files_below(tmp_path)
+    result = train(
+        *("--dry_run", "--data_dir", "t", "--output_dir", "new", "--epochs", 3),
+        *small_settings(tmp_path),
+        cwd=tmp_path,
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stderr == ""
+    assert files_below(tmp_path) == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["small.toml", "t"]
+    assert "GB18030 1" in result.stdout
+    assert "0.03M 参数 | 每轮 10 批 | 共 30 步" in result.stdout
+    [(step, speed)] = re.findall(r"每步 ([\d.]+) 秒（([\d,]+) 字节/秒）", result.stdout)
+    assert float(step) * int(speed.replace(",", "")) == pytest.approx(2048, rel=0.1)
+    assert re.search(r"实测峰值 0\.\d GB | 检查点每个约 0 MB，最多占用磁盘约 2 MB", result.stdout)
+    assert "没有写入任何文件" in result.stdout
+
+
+def test_dry_run_of_a_first_run_and_of_evolution(tmp_path, tiny_model_config):
+    """Where there is no text, what the sample text would cost; with a model, what evolves."""
+    place = tmp_path / "empty"
+    place.mkdir()
+    result = train("--dry_run", "--max_minutes", 5, *small_settings(tmp_path), cwd=place)
+    assert "训练时会在那里创建示例文本" in result.stdout
+    assert "UTF-8  sample_en.txt" in result.stdout
+    assert re.search(r"5 分钟内约 [\d,]+ 步", result.stdout)
+    assert list(place.iterdir()) == []
+    (tmp_path / "t.txt").write_text(make_text(3000), encoding="utf-8")
+    save_model(tmp_path / MODEL_PATH, Transformer(tiny_model_config).initialize(0), {})
+    before = files_below(tmp_path)
+    result = train("--mode", "evolve", "--dry_run", "--data_dir", "t.txt", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert "📖 知识库" in result.stdout
+    assert "每步" not in result.stdout
+    assert files_below(tmp_path) == before

@@ -1,0 +1,161 @@
+import json
+
+import pytest
+
+from h2q.datasets.knowledge_base import load_knowledge_base
+from h2q.datasets.templates import (
+    ANY_RELATION,
+    BLANK,
+    HELD_OUT,
+    TRAIN,
+    Fact,
+    fill,
+    longest_question_bytes,
+    questions,
+    read_wordings,
+    statements,
+)
+from h2q.system.errors import KnowledgeError, UnusableInput
+from h2q.system.paths import shipped_data
+
+SPLITS = (TRAIN, *HELD_OUT)
+OWNER = Fact("f1", "the cat", "owner_of", "Ann", ("Anna",), "en")
+
+
+def wordings(asked: int, general: int = 12) -> dict:
+    """``owner_of`` with that many questions, any relation with ``general`` of them."""
+    return {
+        ANY_RELATION: {
+            "en": {
+                "statements": ["{relation} of {subject}: {object}"],
+                "questions": [f"{number}: what about {{subject}}?" for number in range(general)],
+            }
+        },
+        "owner_of": {
+            "en": {
+                "statements": ["{object} owns {subject}"],
+                "questions": [f"{number}: who owns {{subject}}?" for number in range(asked)],
+            }
+        },
+    }
+
+
+# Reading
+
+
+def test_wordings_are_read(tmp_path):
+    path = tmp_path / "wordings.json"
+    path.write_text(json.dumps(wordings(3)), encoding="utf-8")
+    assert read_wordings(path) == wordings(3)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "[]",
+        '{"owner": 1}',
+        '{"owner": ["en"]}',
+        '{"owner": {"en": {"statements": ["{subject} {object}"]}}}',
+        '{"owner": {"en": {"statements": "{subject} {object}", "questions": ["{subject}?"]}}}',
+        '{"owner": {"en": {"statements": [7], "questions": ["{subject}?"]}}}',
+        '{"owner": {"en": {"statements": [], "questions": ["{subject}?"]}}}',
+        '{"owner": {"en": {"statements": ["{subject}"], "questions": ["{subject}?"]}}}',
+        '{"owner": {"en": {"statements": ["{subject} {object}"], "questions": ["who?"]}}}',
+        '{"o": {"en": {"statements": ["{subject} {object}"], "questions": ["{subject} {object}?"]}}}',
+    ],
+)
+def test_wordings_of_the_wrong_form_are_refused(tmp_path, content):
+    path = tmp_path / "wordings.json"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(KnowledgeError, match=r"wordings\.json") as caught:
+        read_wordings(path)
+    assert caught.value.key == "knowledge.wordings"
+
+
+def test_wordings_that_are_no_json_are_refused(tmp_path):
+    path = tmp_path / "wordings.json"
+    path.write_text("{", encoding="utf-8")
+    with pytest.raises(UnusableInput, match=r"wordings\.json"):
+        read_wordings(path)
+
+
+# Which question is in which split
+
+GOLDEN = [
+    ["6:", "11"],
+    ["1:", "5:"],
+    ["3:", "9:"],
+]  # numbers of the questions in gate, vault and dev
+
+
+@pytest.mark.parametrize(("asked", "held_out"), [(5, 1), (11, 1), (12, 2), (30, 5)])
+def test_a_sixth_of_the_questions_goes_to_each_split_that_is_held_out(asked, held_out):
+    lists = [questions(wordings(asked), OWNER, split) for split in SPLITS]
+    assert [len(one) for one in lists] == [asked - 3 * held_out, *[held_out] * 3]
+    every = [template for one in lists for template in one]
+    assert sorted(every) == sorted(wordings(asked)["owner_of"]["en"]["questions"])
+
+
+@pytest.mark.parametrize("asked", [1, 4])
+def test_few_questions_all_train_and_the_general_ones_are_held_out(asked):
+    own = wordings(asked)
+    assert questions(own, OWNER, TRAIN) == own["owner_of"]["en"]["questions"]
+    general = own[ANY_RELATION]["en"]["questions"]
+    for split in HELD_OUT:
+        held_out = questions(own, OWNER, split)
+        assert len(held_out) == 2 and set(held_out) <= set(general)
+
+
+def test_a_question_that_trains_is_not_held_out_as_a_general_one():
+    own = wordings(1)
+    general = questions(own, OWNER, "gate")
+    own["owner_of"]["en"]["questions"] = general[:1]
+    assert questions(own, OWNER, "gate") == general[1:]
+
+
+def test_the_split_depends_on_the_templates_alone():
+    """Golden: another split would train on questions that an earlier one held out."""
+    own = wordings(12)
+    assert [[item[:2] for item in questions(own, OWNER, split)] for split in HELD_OUT] == GOLDEN
+    own["owner_of"]["en"]["questions"].reverse()
+    assert [[item[:2] for item in questions(own, OWNER, split)] for split in HELD_OUT] == GOLDEN
+
+
+def test_wordings_of_the_splits_are_disjoint_for_every_shipped_fact():
+    base = load_knowledge_base(shipped_data() / "knowledge_base")
+    assert set(base.wordings[ANY_RELATION]) == {"zh", "en"}
+    for item in base.facts():
+        lists = [questions(base.wordings, item, split) for split in SPLITS]
+        assert all(lists) and len(lists[0]) >= 4
+        every = [template for templates in lists for template in templates]
+        assert len(set(every)) == len(every)
+
+
+# Filling in
+
+
+def test_a_relation_without_wordings_uses_the_general_ones():
+    liked = Fact("f2", "Ann", "favourite_food", "plums", (), "en")
+    [template] = statements(wordings(3), liked)
+    assert fill(template, liked) == "favourite food of Ann: plums"
+
+
+@pytest.mark.parametrize(
+    ("blank", "sentence"),
+    [("object", f"{BLANK} owns the cat"), ("subject", f"Ann owns {BLANK}")],
+)
+def test_a_part_can_be_left_open(blank, sentence):
+    [template] = statements(wordings(3), OWNER)
+    assert fill(template, OWNER, blank=blank) == sentence
+
+
+def test_a_subject_that_looks_like_a_placeholder_stays():
+    odd = Fact("f3", "{object}", "is", "{x} 1", (), "en")
+    assert fill("{subject} is {object} {y}. {", odd) == "{object} is {x} 1 {y}. {"
+
+
+def test_the_longest_question_is_counted_in_bytes_with_the_longest_answer():
+    assert longest_question_bytes(wordings(12), OWNER) == len("10: who owns the cat?Anna")
+    chinese = Fact("f4", "猫", "owner_of", "安", (), "zh")
+    own = {"owner_of": {"zh": wordings(12)["owner_of"]["en"]}}
+    assert longest_question_bytes(own, chinese) == len("10: who owns 猫?安".encode())
