@@ -28,7 +28,7 @@ from h2q.datasets.templates import (
 from h2q.system.errors import KnowledgeError, SaveFailed
 from h2q.system.files import saving
 from h2q.system.messages.catalogue import message
-from h2q.system.paths import shipped_data
+from h2q.system.paths import shipped_knowledge_dir
 
 _VERSION = 2  # of the index; a higher one has every index built anew
 _SCHEMA = """
@@ -75,8 +75,8 @@ class KnowledgeBase:
 
     def facts(self) -> Iterator[Fact]:
         """All facts, in the order of the files."""
-        rows = self._index.execute(f"SELECT {_FACT_COLUMNS} FROM facts ORDER BY number")
-        return map(_fact, rows)
+        for row in self._index.execute(f"SELECT {_FACT_COLUMNS} FROM facts ORDER BY number"):
+            yield _fact(row)  # and not ``map``: this keeps the index open while it is read
 
     def fact(self, number: int) -> Fact:
         """The fact with that number, from 1 to ``fact_count``."""
@@ -177,7 +177,7 @@ def load_knowledge_base(
     directory = Path(directory)
     if not directory.is_dir():
         raise KnowledgeError("knowledge.missing", path=directory)
-    wordings = read_wordings(shipped_data() / "knowledge_base" / WORDINGS_NAME)
+    wordings = read_wordings(shipped_knowledge_dir() / WORDINGS_NAME)
     if (directory / WORDINGS_NAME).is_file():
         wordings.update(read_wordings(directory / WORDINGS_NAME))
     source = _Source(directory, wordings, context_length, encoding)

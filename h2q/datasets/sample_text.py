@@ -9,7 +9,7 @@ from pathlib import Path
 from h2q.datasets.knowledge_files import knowledge_files, parse_fact
 from h2q.datasets.templates import LANGUAGES, WORDINGS_NAME, fill, read_wordings, statements
 from h2q.system.files import write_bytes
-from h2q.system.paths import shipped_data
+from h2q.system.paths import shipped_data, shipped_knowledge_dir
 
 _SAMPLE_SEED = 42
 
@@ -20,7 +20,7 @@ def create_sample_text(directory: Path) -> list[Path]:
     It holds the shipped passages and a statement of each shipped fact, half of the facts in
     Chinese and half in English, in random order.
     """
-    knowledge = shipped_data() / "knowledge_base"
+    knowledge = shipped_knowledge_dir()
     wordings = read_wordings(knowledge / WORDINGS_NAME)
     facts = sorted(
         (
