@@ -23,6 +23,7 @@ DOCUMENTS = [name for pair in PAIRS for name in pair]
 OPTIONS = ["docs/zh/options.md", "docs/en/options.md"]
 KNOWLEDGE = ["docs/zh/knowledge.md", "docs/en/knowledge.md"]
 ARCHITECTURE = ["docs/zh/architecture.md", "docs/en/architecture.md"]
+OTHERS = ["CONTRIBUTING.md", "CHANGELOG.md"]
 MOST_README_LINES = 220
 PROSE_COLUMNS = 120  # a line of prose is shorter; a Chinese character takes two
 MOST_PICTURE_BYTES = 150_000
@@ -135,7 +136,7 @@ def test_a_readme_is_short(name):
     assert read(name).count("\n") <= MOST_README_LINES
 
 
-@each_document
+@pytest.mark.parametrize("name", [*DOCUMENTS, *OTHERS])
 def test_prose_fits_a_screen(name):
     """Rows of tables and code are as long as they must be."""
     wide = [
@@ -146,7 +147,7 @@ def test_prose_fits_a_screen(name):
     assert not wide
 
 
-@pytest.mark.parametrize("name", [*DOCUMENTS, "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"])
+@pytest.mark.parametrize("name", [*DOCUMENTS, *OTHERS, "SECURITY.md"])
 def test_links_lead_somewhere(name):
     """Files and headings; nothing leads out of the repository."""
     here = REPOSITORY / name
@@ -174,7 +175,7 @@ def test_every_picture_is_shown_and_small():
 
 
 def test_the_documents_do_not_lead_out_of_the_repository():
-    for name in [*DOCUMENTS, "CONTRIBUTING.md", "CHANGELOG.md"]:
+    for name in [*DOCUMENTS, *OTHERS]:
         assert "../shared" not in read(name) and "/work/" not in read(name)
 
 
@@ -182,7 +183,8 @@ def test_the_documents_do_not_lead_out_of_the_repository():
 def test_the_example_fact_is_one(name, tmp_path):
     [line] = blocks(read(name), "json")
     (tmp_path / "facts.jsonl").write_text(line, encoding="utf-8")
-    [fact] = load_knowledge_base(tmp_path).facts()
+    knowledge = load_knowledge_base(tmp_path)
+    [fact] = knowledge.facts()
     assert fact.subject == json.loads(line)["subject"]
 
 
@@ -221,7 +223,7 @@ def test_seven_files_lead_from_a_file_to_an_answer(name):
     assert all(shown == target for shown, target in steps)
 
 
-@each_document
+@pytest.mark.parametrize("name", [*DOCUMENTS, "CONTRIBUTING.md"])
 def test_files_of_the_repository_named_in_the_text_exist(name):
     """Paths in back quotes that begin with a folder of the repository."""
     folders = "h2q|tests|benchmarks|docs"
