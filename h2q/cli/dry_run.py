@@ -29,10 +29,10 @@ _TIMED_STEPS = 3
 
 
 def dry_run(call: TrainingCall, console: Console) -> None:
-    """Reports the text and the time and space of a training.
+    """Reports the text of a training, its time and its space.
 
-    An evolution of a model that is there has no training before it: then the text and the
-    knowledge base are reported.
+    For ``evolve`` it reports the knowledge base, too; where there is a model, nothing is trained
+    before the evolution, and so there is no time to report.
     """
     require_usable(call)
     evolves = call.job.mode == "evolve"
