@@ -13,6 +13,7 @@ import pytest
 
 from h2q.cli.arguments import chat_parser, train_parser
 from h2q.datasets.knowledge_base import load_knowledge_base
+from h2q.system.messages import catalogue
 from tests import house
 from tests.conftest import REPOSITORY
 
@@ -23,6 +24,7 @@ DOCUMENTS = [name for pair in PAIRS for name in pair]
 OPTIONS = ["docs/zh/options.md", "docs/en/options.md"]
 KNOWLEDGE = ["docs/zh/knowledge.md", "docs/en/knowledge.md"]
 ARCHITECTURE = ["docs/zh/architecture.md", "docs/en/architecture.md"]
+TROUBLES = [*READMES, "docs/zh/troubleshooting.md", "docs/en/troubleshooting.md"]
 OTHERS = ["CONTRIBUTING.md", "CHANGELOG.md"]
 MOST_README_LINES = 220
 PROSE_COLUMNS = 120  # a line of prose is shorter; a Chinese character takes two
@@ -229,3 +231,31 @@ def test_files_of_the_repository_named_in_the_text_exist(name):
     folders = "h2q|tests|benchmarks|docs"
     for path in re.findall(rf"`(?:python3? )?((?:{folders})/[\w/.]*)", read(name)):
         assert Path(REPOSITORY / path).exists(), path
+
+
+@each_document
+def test_output_that_is_shown_is_what_the_program_says(name):
+    """Every line of a block of output is a sentence of the catalogue, in the language of the page."""
+    number = 1 if ".en." in name or "/en/" in name else 0
+    sentences = [texts[number] for texts in catalogue.MESSAGES.values()]
+    lines = {line.strip() for sentence in sentences for line in sentence.splitlines()}
+    parts = [map(re.escape, re.split(r"\{[^}]*\}", line)) for line in lines if line]
+    patterns = [re.compile(".*".join(part)) for part in parts]
+    patterns = [pattern for pattern in patterns if pattern.pattern.strip(".*")]
+    for block in blocks(read(name)):
+        said = [line.strip() for line in block.splitlines() if line.strip() not in ("", "…")]
+        known = [any(pattern.fullmatch(line) for pattern in patterns) for line in said]
+        if any(known):  # else it is a tree of files, or what a model wrote
+            assert [line for line, found in zip(said, known) if not found] == []
+
+
+@pytest.mark.parametrize("name", TROUBLES)
+def test_messages_that_mean_trouble_exist(name):
+    """What is quoted in the first column is part of a sentence of the catalogue."""
+    said = "\n".join(text for texts in catalogue.MESSAGES.values() for text in texts)
+    rows = re.findall(r"^\| (.*?) \|", read(name), re.M)
+    quoted = [quote for row in rows for quote in re.findall(r"`([^`]+)`", row)]
+    messages = [quote for quote in quoted if not quote.startswith(("-", "kill"))]
+    assert len(messages) >= 1
+    for part in (part.strip() for message in messages for part in message.split("…")):
+        assert part in said, part
