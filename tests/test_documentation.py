@@ -13,6 +13,7 @@ import pytest
 
 from h2q.cli.arguments import chat_parser, train_parser
 from h2q.datasets.knowledge_base import load_knowledge_base
+from h2q.system.messages import catalogue
 from tests import house
 from tests.conftest import REPOSITORY
 
@@ -23,6 +24,8 @@ DOCUMENTS = [name for pair in PAIRS for name in pair]
 OPTIONS = ["docs/zh/options.md", "docs/en/options.md"]
 KNOWLEDGE = ["docs/zh/knowledge.md", "docs/en/knowledge.md"]
 ARCHITECTURE = ["docs/zh/architecture.md", "docs/en/architecture.md"]
+TROUBLES = [*READMES, "docs/zh/troubleshooting.md", "docs/en/troubleshooting.md"]
+OTHERS = ["CONTRIBUTING.md", "CHANGELOG.md"]
 MOST_README_LINES = 220
 PROSE_COLUMNS = 120  # a line of prose is shorter; a Chinese character takes two
 MOST_PICTURE_BYTES = 150_000
@@ -135,7 +138,7 @@ def test_a_readme_is_short(name):
     assert read(name).count("\n") <= MOST_README_LINES
 
 
-@each_document
+@pytest.mark.parametrize("name", [*DOCUMENTS, *OTHERS])
 def test_prose_fits_a_screen(name):
     """Rows of tables and code are as long as they must be."""
     wide = [
@@ -146,7 +149,7 @@ def test_prose_fits_a_screen(name):
     assert not wide
 
 
-@pytest.mark.parametrize("name", [*DOCUMENTS, "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"])
+@pytest.mark.parametrize("name", [*DOCUMENTS, *OTHERS, "SECURITY.md"])
 def test_links_lead_somewhere(name):
     """Files and headings; nothing leads out of the repository."""
     here = REPOSITORY / name
@@ -174,7 +177,7 @@ def test_every_picture_is_shown_and_small():
 
 
 def test_the_documents_do_not_lead_out_of_the_repository():
-    for name in [*DOCUMENTS, "CONTRIBUTING.md", "CHANGELOG.md"]:
+    for name in [*DOCUMENTS, *OTHERS]:
         assert "../shared" not in read(name) and "/work/" not in read(name)
 
 
@@ -182,7 +185,8 @@ def test_the_documents_do_not_lead_out_of_the_repository():
 def test_the_example_fact_is_one(name, tmp_path):
     [line] = blocks(read(name), "json")
     (tmp_path / "facts.jsonl").write_text(line, encoding="utf-8")
-    [fact] = load_knowledge_base(tmp_path).facts()
+    knowledge = load_knowledge_base(tmp_path)
+    [fact] = knowledge.facts()
     assert fact.subject == json.loads(line)["subject"]
 
 
@@ -221,9 +225,37 @@ def test_seven_files_lead_from_a_file_to_an_answer(name):
     assert all(shown == target for shown, target in steps)
 
 
-@each_document
+@pytest.mark.parametrize("name", [*DOCUMENTS, "CONTRIBUTING.md"])
 def test_files_of_the_repository_named_in_the_text_exist(name):
     """Paths in back quotes that begin with a folder of the repository."""
     folders = "h2q|tests|benchmarks|docs"
     for path in re.findall(rf"`(?:python3? )?((?:{folders})/[\w/.]*)", read(name)):
         assert Path(REPOSITORY / path).exists(), path
+
+
+@each_document
+def test_output_that_is_shown_is_what_the_program_says(name):
+    """Every line of a block of output is a sentence of the catalogue, in the language of the page."""
+    number = 1 if ".en." in name or "/en/" in name else 0
+    sentences = [texts[number] for texts in catalogue.MESSAGES.values()]
+    lines = {line.strip() for sentence in sentences for line in sentence.splitlines()}
+    parts = [map(re.escape, re.split(r"\{[^}]*\}", line)) for line in lines if line]
+    patterns = [re.compile(".*".join(part)) for part in parts]
+    patterns = [pattern for pattern in patterns if pattern.pattern.strip(".*")]
+    for block in blocks(read(name)):
+        said = [line.strip() for line in block.splitlines() if line.strip() not in ("", "…")]
+        known = [any(pattern.fullmatch(line) for pattern in patterns) for line in said]
+        if any(known):  # else it is a tree of files, or what a model wrote
+            assert [line for line, found in zip(said, known) if not found] == []
+
+
+@pytest.mark.parametrize("name", TROUBLES)
+def test_messages_that_mean_trouble_exist(name):
+    """What is quoted in the first column is part of a sentence of the catalogue."""
+    said = "\n".join(text for texts in catalogue.MESSAGES.values() for text in texts)
+    rows = re.findall(r"^\| (.*?) \|", read(name), re.M)
+    quoted = [quote for row in rows for quote in re.findall(r"`([^`]+)`", row)]
+    messages = [quote for quote in quoted if not quote.startswith(("-", "kill"))]
+    assert len(messages) >= 1
+    for part in (part.strip() for message in messages for part in message.split("…")):
+        assert part in said, part

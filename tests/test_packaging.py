@@ -49,8 +49,9 @@ def wheel(tmp_path_factory):
 
 def test_the_wheel_holds_the_package_and_its_data(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
-    for module in (REPOSITORY / "h2q").rglob("*.py"):
-        assert module.relative_to(REPOSITORY).as_posix() in names
+    for path in (REPOSITORY / "h2q").rglob("*"):
+        if path.is_file() and "__pycache__" not in path.parts:
+            assert path.relative_to(REPOSITORY).as_posix() in names
     for folder in ("knowledge_base", "sample_text"):
         for path in (REPOSITORY / "data" / folder).iterdir():
             assert f"h2q/data/{folder}/{path.name}" in names
