@@ -11,7 +11,7 @@ import torch
 from h2q.checkpoint.model_file import load_model, save_model
 from h2q.datasets.corpus import open_corpus
 from h2q.evaluation.held_out import evaluate
-from h2q.evolution import gate, lesson
+from h2q.evolution import gate, lesson, statistics
 from h2q.evolution.engine import SelfEvolutionEngine
 from h2q.evolution.records import Memory
 from h2q.evolution.statistics import read_stats, rejections_in_a_row
@@ -94,6 +94,34 @@ def test_prose_is_learnt_in_one_course_also_when_killed(base, tmp_path):
     states = [model.state_dict() for model, _ in trunks]
     assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
     assert model_hash(killed) == model_hash(whole)
+
+
+def test_a_promotion_that_was_not_written_down_is_completed(output, training_only, monkeypatch):
+    """Stopped between the rename and the statistics: the next call counts the cycle, once."""
+    monkeypatch.setattr(gate, "judge", lambda *_: gate.Decision(True, "gate.better"))
+    with monkeypatch.context() as patch:
+        patch.setattr(statistics, "record", interrupt)
+        with pytest.raises(Interrupted):
+            driver.engine(output, cycles=1).evolve()
+    champion = model_hash(output)
+    stats = driver.engine(output, cycles=1, resume=True).evolve()
+    assert [entry["promoted"] for entry in stats["history"]] == [True]
+    assert stats["history"][0]["generated"]["documents"] > 0
+    assert model_hash(output) == champion
+
+
+def test_where_there_is_nothing_to_resume_a_new_evolution_begins(output, capsys):
+    engine = driver.engine(output, resume=True, console=Console())
+    assert "没有未完成的进化" in capsys.readouterr().out
+    assert (engine.run.first_cycle, engine.run.last_cycle) == (1, 2)
+
+
+def test_it_stops_when_no_time_is_left_for_another_cycle(output, training_only, capsys):
+    engine = driver.engine(output, cycles=9, console=Console())
+    engine.config = replace(engine.config, max_minutes=1e-6)
+    stats = engine.evolve()
+    assert stats["total_evolutions"] == 1
+    assert "剩下的时间不够" in capsys.readouterr().out
 
 
 def test_an_evolution_of_other_settings_is_not_resumed(output, monkeypatch):

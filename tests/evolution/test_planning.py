@@ -71,6 +71,12 @@ def test_facts_of_one_relation_are_enough(tmp_path):
     assert 200 <= len({fact.id for fact in pool} - {"f7"}) == len(pool)
 
 
+def test_a_pool_is_of_few_relations(shipped):
+    pool = choose_pool(shipped, set(), 32, random.Random(1))
+    assert len({fact.id for fact in pool}) == len(pool) == 128
+    assert len({(fact.relation, fact.lang) for fact in pool}) <= 4
+
+
 def test_no_pool_where_no_fact_is_wanted(shipped):
     assert choose_pool(shipped, set(), 0, random.Random(1)) == []
 
