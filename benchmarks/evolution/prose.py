@@ -63,14 +63,15 @@ def write_case(directory: Path, case: str, text: str, seed: int) -> None:
 
 def train_longer(engine: SelfEvolutionEngine, directory: Path, base: Path, passes: int, seed: int):
     """B1: the base after so many passes more over its text."""
-    dev = engine.splits.prose["dev"]
-    corpus = replace(engine.corpus, heldout=dev)
-    base_config = engine.training_config
+    dev = engine.setup.splits.prose["dev"]
+    corpus = replace(engine.setup.corpus, heldout=dev)
+    base_config = engine.setup.training
     decay = base_config.weight_decay
-    recipe = Recipe(base_config, engine.config.lr, seed, "cpu", DTYPE, weight_decay=decay)
+    recipe = Recipe(base_config, engine.config.lr, seed, weight_decay=decay)
     size = passes * len(corpus.train)
-    config = replace(challenger_config(recipe, size, engine.context_length), epochs=passes)
     start = champion_of(base)
+    config = challenger_config(recipe, size, start.config.context_length)
+    config = replace(config, epochs=passes)
     trainer = LocalModelTrainer(
         corpus,
         directory,
