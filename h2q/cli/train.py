@@ -37,6 +37,7 @@ from h2q.system.paths import (
     TRAINING_LOG,
     shipped_data,
 )
+from h2q.training.cost import checkpoint_bytes, time_steps
 from h2q.training.tensorboard import TensorBoardCurves, require_tensorboard
 from h2q.training.trainer import LocalModelTrainer
 
@@ -96,7 +97,7 @@ class TrainingCommands:
         )
         with contextlib.closing(curves) if curves is not None else contextlib.nullcontext():
             trainer.train()
-        trainer.announce_end()
+        trainer.progress.announce_end()
         self.console.say(
             "train.files",
             model=self.output_dir / MODEL_PATH,
@@ -273,9 +274,9 @@ class TrainingCommands:
         self.console.say("dry.done")
 
     def _say_cost(self, trainer: LocalModelTrainer) -> None:
-        trainer.announce()
+        trainer.progress.announce()
         with self.console.passing("dry.timing"):
-            step = trainer.time_steps(_TIMED_STEPS)
+            step = time_steps(trainer, _TIMED_STEPS)
         minutes = trainer.config.max_minutes
         seconds = 60 * minutes or step * trainer.total_steps
         values = {
@@ -288,7 +289,7 @@ class TrainingCommands:
             self.console.say("dry.time_planned", steps=int(seconds / step), **values)
         else:
             self.console.say("dry.time", **values)
-        checkpoint = trainer.checkpoint_bytes()
+        checkpoint = checkpoint_bytes(trainer)
         disk = (KEEP + 1) * checkpoint + 4 * trainer.model.parameter_count()
         key = "dry.memory" if (peak := peak_memory_bytes()) else "dry.disk"
         self.console.say(key, peak=peak / 1e9, checkpoint=checkpoint / 1e6, disk=disk / 1e6)

@@ -23,7 +23,8 @@ from h2q.model.transformer import Transformer
 from h2q.system.console import Console
 from h2q.system.errors import TrainingDiverged
 from h2q.system.paths import CHECKPOINT_DIR
-from h2q.training.trainer import FineTuning, LocalModelTrainer
+from h2q.training.fine_tuning import FineTuning
+from h2q.training.trainer import LocalModelTrainer
 
 _MUON_SHARE = 0.6  # of the rate of AdamW
 _LONG_WINDOW = 512  # bytes, whose quarter still holds a question with its answer
@@ -106,7 +107,7 @@ def train_challenger(
     )
     trained = trainer.train()
     last = trained.state_dict()
-    averaged = trainer.learner.averaged_weights() or last
+    averaged = trainer.averaged_weights() or last
     old = champion.state_dict()
     candidates = {"last": last, "averaged": averaged}
     challenger = copy.deepcopy(champion)

@@ -28,7 +28,8 @@ from h2q.system.console import Console
 from h2q.system.errors import H2QError, Interrupted, SettingError
 from h2q.system.files import link_or_copy, promote, read_json, sha256_of_file, write_json
 from h2q.system.paths import CHECKPOINT_DIR, MODEL_PATH
-from h2q.training.trainer import FineTuning, LocalModelTrainer
+from h2q.training.fine_tuning import FineTuning
+from h2q.training.trainer import LocalModelTrainer
 
 _HALVE_AFTER, _STOP_AFTER = 3, 6  # rejections in a row
 _MOST_LEARNT = 0.75  # of a cycle's facts: with half of the exposures the next are learnt as well

@@ -1,4 +1,3 @@
-import math
 from dataclasses import replace
 
 import pytest
@@ -8,7 +7,6 @@ from h2q.config import TrainingConfig
 from h2q.model.transformer import Transformer
 from h2q.training.muon import Muon
 from h2q.training.optimizers import Optimizers, adamw_groups
-from h2q.training.schedule import rate_share
 
 MUON = TrainingConfig(optimizer="muon", schedule="linear", warmup_steps=9, decay_fraction=0.25)
 
@@ -65,29 +63,6 @@ def test_update_equals_adamw_of_the_paper(model):
     step = gradient / (gradient.abs() + 1e-8)  # both moments are fresh: m/sqrt(v) is the sign
     expected = before - 1e-2 * (step + 0.1 * before)
     torch.testing.assert_close(weight.detach().double(), expected, rtol=1e-5, atol=1e-7)
-
-
-def test_cosine_falls_from_the_peak_to_zero():
-    """README 学习率: 1e-4（带余弦退火)."""
-    shares = [rate_share(TrainingConfig(), step, step / 100) for step in range(101)]
-    assert shares[0] == 1.0
-    assert shares[50] == pytest.approx(0.5)
-    assert shares[100] == 0.0
-    assert shares == sorted(shares, reverse=True)
-    for step, share in enumerate(shares):
-        assert share == pytest.approx((1 + math.cos(math.pi * step / 100)) / 2, abs=1e-12)
-
-
-def test_linear_rises_stays_and_falls():
-    shares = [rate_share(MUON, step, step / 100) for step in range(101)]
-    assert shares[:10] == pytest.approx([0.1 * (step + 1) for step in range(10)])
-    assert shares[9:76] == [1.0] * 67
-    assert shares[75:] == pytest.approx([1 - 0.04 * step for step in range(26)])
-
-
-def test_linear_falls_to_the_least_ratio():
-    config = replace(MUON, warmup_steps=0, decay_fraction=1.0, min_lr_ratio=0.4)
-    assert [rate_share(config, 1, p) for p in (0, 0.5, 1)] == pytest.approx([1.0, 0.7, 0.4])
 
 
 def test_all_rates_are_the_same_share_of_their_peaks(model):
