@@ -1,3 +1,5 @@
+"""Which optimizer changes which weight, and its state."""
+
 from dataclasses import replace
 
 import pytest
@@ -6,7 +8,7 @@ import torch
 from h2q.config import TrainingConfig
 from h2q.model.transformer import Transformer
 from h2q.training.muon import Muon
-from h2q.training.optimizers import Optimizers, adamw_groups
+from h2q.training.optimizers import Optimizers, adamw_groups, trained_depth
 
 MUON = TrainingConfig(optimizer="muon", schedule="linear", warmup_steps=9, decay_fraction=0.25)
 
@@ -83,7 +85,8 @@ def test_state_goes_on_where_it_was(tiny_model_config, config):
         if seed == 2:
             resumed.load_state_dict(whole.state_dict())
             again = Optimizers(resumed, config, torch.float32)
-            again.load_state({name: value.clone() for name, value in optimizers.state().items()})
+            saved = {name: value.clone() for name, value in optimizers.state().items()}
+            again.load_state(saved, depth=2)
             give_gradients(resumed, seed)
             again.step()
         give_gradients(whole, seed)
@@ -105,4 +108,20 @@ def test_state_of_another_model_is_refused(model, change):
     else:
         state[name] = state[name][:-1]
     with pytest.raises(ValueError, match=name):
-        optimizers.load_state(state)
+        optimizers.load_state(state, depth=2)
+
+
+@pytest.mark.parametrize("config", [TrainingConfig(), MUON], ids=["adamw", "muon"])
+def test_layers_that_were_not_trained_have_no_state(model, config):
+    """And need none to go on, unless they were."""
+    optimizers = Optimizers(model, config, torch.float32)
+    assert trained_depth(optimizers.state()) == 0
+    give_gradients(model)
+    for parameter in model.layers[1].parameters():
+        parameter.grad = None
+    optimizers.step()
+    state = optimizers.state()
+    assert trained_depth(state) == 1
+    Optimizers(model, config, torch.float32).load_state(state, depth=1)
+    with pytest.raises(ValueError, match=r"layers\.1\."):
+        Optimizers(model, config, torch.float32).load_state(state, depth=2)

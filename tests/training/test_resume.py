@@ -13,12 +13,14 @@ import torch
 
 from h2q.checkpoint import container
 from h2q.checkpoint.directory import CheckpointDirectory
+from h2q.checkpoint.saved_run import load_saved_run
 from h2q.config import ModelConfig
 from h2q.datasets.corpus import open_corpus
-from h2q.system.errors import SettingError
+from h2q.system.console import Console
+from h2q.system.errors import ModelFileError, SettingError
 from h2q.system.paths import CHECKPOINT_DIR, MODEL_PATH, TRAINING_LOG
 from tests.conftest import REPOSITORY, make_text, run_file, small_settings, train
-from tests.training.conftest import CONFIG, resume
+from tests.training.conftest import CONFIG, DEEP, GROWING, resume
 
 DRIVER = Path(__file__).with_name("resume_driver.py")
 WALL_CLOCK = {"seconds", "tokens_per_second"}  # the only fields of the log that may differ
@@ -152,3 +154,23 @@ def test_another_number_of_threads_is_warned_about(make_trainer, tmp_path, inter
     finally:
         torch.set_num_threads(1)
     assert "threads" in capsys.readouterr().err
+
+
+def test_growth_does_not_excuse_a_damaged_state(make_trainer, tmp_path):
+    """No layer without its state but those that have not joined yet."""
+    make_trainer(GROWING, model_config=DEEP).train()
+    saved = load_saved_run(tmp_path / "out", Console(silent=True))
+    whole = saved.tensors.optimizer
+    for damaged in ("layers.0.", "layers.4.feedforward", "layers."):
+        state = {name: value for name, value in whole.items() if not name.startswith(damaged)}
+        assert len(state) < len(whole)
+        resume_from = replace(saved, tensors=replace(saved.tensors, optimizer=state))
+        with pytest.raises(ModelFileError):
+            make_trainer(replace(GROWING, epochs=3), model_config=DEEP, resume_from=resume_from)
+
+
+def test_a_batch_behind_the_end_of_an_epoch_is_refused(make_trainer, tmp_path, interrupted):
+    saved = load_saved_run(interrupted, Console(silent=True))
+    saved.position.batch = make_trainer().batches_per_epoch + 1
+    with pytest.raises(ModelFileError, match=r"position\.batch"):
+        make_trainer(resume_from=saved)

@@ -41,7 +41,8 @@ def test_weights_are_added_as_they_are_now():
 
 def test_state_goes_on_where_it_was(average):
     again = WeightAverage()
-    again.load_state(average.state(), weights(0))
+    saved = {name: value.clone() for name, value in average.state().items()}
+    again.load_state(saved, weights(0))
     for each in (average, again):
         each.add(weights(7.0))
     assert torch.equal(again.mean()["a"], weights(4.0)["a"])
