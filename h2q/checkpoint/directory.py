@@ -71,7 +71,7 @@ class CheckpointDirectory:
 
         ``on_damage(path, error)`` is called for each damaged file. These files are renamed to
         ``*.damaged`` if an older one is valid. Raises ``ModelFileError`` if none is valid, and at a
-        file that may be healthy: one that must not be read, or is of another version.
+        file that may be healthy: without permission to read it, or of another version.
         """
         damaged: list[Path] = []
         for path in reversed(self.steps().values()):

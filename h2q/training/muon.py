@@ -35,7 +35,7 @@ class Muon(torch.optim.Optimizer):
         self.dtype = dtype
 
     @torch.no_grad()
-    def step(self) -> None:  # type: ignore[override]  # of PyTorch's "closure" nothing is used here
+    def step(self) -> None:  # type: ignore[override]  # takes no closure
         """Updates all weights that have a gradient."""
         by_shape = defaultdict(list)  # (update, weight, group) of each matrix
         for group in self.param_groups:
