@@ -25,7 +25,8 @@ from h2q.evolution.documents import own_text
 from h2q.model.transformer import Transformer
 from h2q.system.device import choose_dtype
 from h2q.system.files import write_bytes
-from h2q.training.trainer import FineTuning, LocalModelTrainer
+from h2q.training.fine_tuning import FineTuning
+from h2q.training.trainer import LocalModelTrainer
 
 MODELS = {
     "short": ModelConfig(

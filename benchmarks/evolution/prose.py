@@ -41,7 +41,8 @@ from h2q.evaluation.held_out import evaluate
 from h2q.evolution.challenger import Recipe, challenger_config
 from h2q.evolution.engine import SelfEvolutionEngine
 from h2q.system.files import read_json, write_bytes, write_json
-from h2q.training.trainer import FineTuning, LocalModelTrainer
+from h2q.training.fine_tuning import FineTuning
+from h2q.training.trainer import LocalModelTrainer
 
 CASES = ("clean", "scarce", "noisy")
 BASE_BYTES = 1_000_000
@@ -84,7 +85,7 @@ def train_longer(engine: SelfEvolutionEngine, directory: Path, base: Path, passe
     model = champion_of(directory)  # of the epoch with the lowest loss on dev
     kept = evaluate(model, dev, limit_bytes=2**40).loss
     best = {name: value.clone() for name, value in model.state_dict().items()}
-    model.load_state_dict(trainer.learner.averaged_weights() or best)
+    model.load_state_dict(trainer.averaged_weights() or best)
     if evaluate(model, dev, limit_bytes=2**40).loss > kept:
         model.load_state_dict(best)
     return model
