@@ -1,12 +1,23 @@
+"""Settings: their defaults, ranges and choices, and the presets."""
+
 from dataclasses import FrozenInstanceError, asdict, fields, replace
 
 import pytest
 
 from h2q import config
-from h2q.config import EvolutionConfig, ModelConfig, SamplingConfig, TrainingConfig
+from h2q.config import (
+    EvolutionConfig,
+    InferenceJob,
+    ModelConfig,
+    SamplingConfig,
+    TrainingConfig,
+    TrainingJob,
+)
 from h2q.system.errors import SettingError
 
-CLASSES = (ModelConfig, TrainingConfig, SamplingConfig, EvolutionConfig)
+CLASSES = (
+    *(ModelConfig, TrainingConfig, SamplingConfig, EvolutionConfig, TrainingJob, InferenceJob),
+)
 SETTINGS = [(cls, item) for cls in CLASSES for item in fields(cls) if item.metadata]
 
 
@@ -18,6 +29,7 @@ def parametrize(settings):
 each_setting = parametrize(SETTINGS)
 each_number = parametrize([(cls, item) for cls, item in SETTINGS if item.type is not str])
 each_choice = parametrize([(cls, item) for cls, item in SETTINGS if item.type is str])
+FLAGS = {"mode": "--mode", "device": "--device", "dtype": "--dtype", "format": "--format"}
 
 
 def refusal(cls, **values) -> SettingError:
@@ -157,3 +169,42 @@ def test_unknown_preset_is_refused_and_the_known_listed():
     sentence = str(caught.value)
     assert "'huge'" in sentence
     assert all(name in sentence for name in config.PRESETS)
+
+
+@pytest.mark.parametrize("cls", [TrainingJob, InferenceJob])
+def test_a_job_is_refused_by_the_name_of_its_flag(cls):
+    for item in fields(cls):
+        assert refusal(cls, **{item.name: "odd"}).values["name"] == FLAGS[item.name]
+
+
+@pytest.mark.parametrize(("seed", "number", "derived"), [(0, 0, 0), (42, 3, 45)])
+def test_derived_seeds_are_seeds(seed, number, derived):
+    assert config.derived_seed(seed, number) == derived
+    assert config.derived_seed(config.SEED_MAX, 1 + number) == number
+
+
+@pytest.mark.parametrize(
+    ("settings", "growth"),
+    [
+        ({"epochs": 6}, 0.5),
+        ({"epochs": 7}, 0.0),
+        ({"epochs": 7, "max_minutes": 1}, 0.5),  # how many there will be is not known
+    ],
+)
+def test_growth_of_a_run(settings, growth):
+    settings = TrainingConfig(growth_fraction=0.5, growth_epochs=6, **settings)
+    assert settings.growth == growth
+    assert settings.first_depth(7) == 3
+    assert TrainingConfig().first_depth(7) == 7
+
+
+@pytest.mark.parametrize("stop", ["x", ["x"], ("",), (1,), None])
+def test_stop_strings_are_a_tuple_of_strings(stop):
+    assert refusal(SamplingConfig, stop=stop).key == "setting.stop"
+    assert SamplingConfig(stop=("x", "y")).stop == ("x", "y")
+
+
+def test_one_passage_alone_is_no_loop():
+    error = refusal(SamplingConfig, loop_guard=1)
+    assert (error.key, error.values["minimum"]) == ("setting.range", 2)
+    assert SamplingConfig(loop_guard=2).loop_guard == 2

@@ -21,8 +21,8 @@ EXTRAS = {  # of pyproject.toml: what they bring, and the one module that uses i
 # What ``--help`` needs: it loads no library.
 LIGHT = [
     *(name for name in MODULES if folder(name) in ("system", "config")),
-    *("h2q.cli.main", "h2q.cli.arguments", "h2q.cli.settings_file", "h2q.cli.completion"),
-    "h2q.cli.help_formatter",
+    *("h2q.cli.main", "h2q.cli.arguments", "h2q.cli.settings", "h2q.cli.settings_file"),
+    *("h2q.cli.completion", "h2q.cli.help_formatter"),
 ]
 for name in ("device", "torch_private"):  # which ask PyTorch
     LIGHT.remove(f"h2q.system.{name}")

@@ -49,8 +49,9 @@ def wheel(tmp_path_factory):
 
 def test_the_wheel_holds_the_package_and_its_data(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
-    for module in (REPOSITORY / "h2q").glob("*.py"):
-        assert f"h2q/{module.name}" in names
+    for path in (REPOSITORY / "h2q").rglob("*"):
+        if path.is_file() and "__pycache__" not in path.parts:
+            assert path.relative_to(REPOSITORY).as_posix() in names
     for folder in ("knowledge_base", "sample_text"):
         for path in (REPOSITORY / "data" / folder).iterdir():
             assert f"h2q/data/{folder}/{path.name}" in names
@@ -85,12 +86,12 @@ def test_installed_it_runs_from_an_empty_directory(wheel, tmp_path):
     assert "人工智能是" in script("h2q-chat", "--max_length", 5)
 
 
-def test_the_extras_of_the_readme_exist():
+def test_the_extras_of_the_documentation_exist():
     pyproject = (REPOSITORY / "pyproject.toml").read_text(encoding="utf-8")
     table = pyproject.partition("[project.optional-dependencies]")[2].partition("\n[")[0]
     extras = set(re.findall(r"^(\w+) = \[", table, re.M))
     assert extras >= {"test", "plot", "tensorboard", "export", "toml", "bench"}
-    for name in ("README.md", "README.en.md"):
+    for name in ("docs/zh/options.md", "docs/en/options.md"):
         text = (REPOSITORY / name).read_text(encoding="utf-8")
         assert set(re.findall(r"^\| `(plot|tensorboard|export|toml)` \|", text, re.M)) == {
             *("plot", "tensorboard", "export", "toml")

@@ -1,16 +1,18 @@
-"""Every command of the README, run in its order in one directory, with a little text."""
+"""Every command of the README and of the pages in ``docs``, run in one directory, with a little text."""
 
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from h2q.system.paths import CHECKPOINT_DIR, MODEL_PATH
 from tests.conftest import REPOSITORY, make_text, small_settings
-from tests.test_documentation import commands, read
+from tests.test_documentation import PAIRS, blocks, commands, read
 
 RUN_ALL = """
 import io, json, sys
@@ -29,16 +31,21 @@ FACT = {"relation": "capital_of", "object": "Somewhere", "aliases": [], "lang": 
 
 
 def calls() -> list[tuple[str, str]]:
-    """(script, arguments) of each; the part that makes the environment is the installer's."""
+    """(script, arguments) of each distinct command, in the order of the documents; the part that
+    makes the environment is the installer's. The other language has the same commands."""
     pattern = re.compile(r"(local_\w+\.py)(.*)")
-    return [
-        match.groups() for line in commands(read("README.md")) if (match := pattern.search(line))
+    found = [
+        match.groups()
+        for chinese, _ in PAIRS
+        for line in commands(read(chinese))
+        if not line.startswith("#") and (match := pattern.search(line))
     ]
+    return list(dict.fromkeys(found))
 
 
 def shortened(arguments: str, small: list[str]) -> list[str]:
     """What makes a run short, behind the README's own arguments, of which the last one counts."""
-    result = arguments.split()
+    result = shlex.split(arguments)
     if "--mode evolve" in arguments:
         result += ["--cycles", "1"]
     if "--config" in arguments:
@@ -49,7 +56,7 @@ def shortened(arguments: str, small: list[str]) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory):
+def place(tmp_path_factory) -> Path:
     directory = tmp_path_factory.mktemp("readme")
     for folder in ("data/training_data", "data/knowledge_base"):
         (directory / folder).mkdir(parents=True)
@@ -65,22 +72,22 @@ def place(tmp_path_factory):
     )
     (directory / "prompts.txt").write_text("人工智能是\nthe cat\n", encoding="utf-8")
     (directory / "app.log").write_text(make_text(400), encoding="utf-8")
-    [settings] = re.findall(r"```toml\n(.*?)```", read("README.md"), re.S)
+    [settings] = blocks(read("docs/zh/options.md"), "toml")
     (directory / "h2q.toml").write_text(settings, encoding="utf-8")
     return directory
 
 
 def test_every_command_works(place):
-    """In one process, which loads PyTorch once; ``test_cli`` runs the scripts themselves."""
+    """In one process, which loads PyTorch once; ``tests/cli`` runs the scripts themselves."""
     pytest.importorskip("safetensors")
     small = small_settings(place.parent)
     done = [
         (script, shortened(arguments, small))
         if script == "local_training_system.py"
-        else (script, [*arguments.split(), "--max_length", "8"])
+        else (script, [*shlex.split(arguments), "--max_length", "8"])
         for script, arguments in calls()
     ]
-    assert len(done) >= 8
+    assert len(done) >= 12
     path = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "tests" / "plain_install")])
     result = subprocess.run(
         [sys.executable, "-c", RUN_ALL, json.dumps(done)],
@@ -106,11 +113,3 @@ def test_every_command_works(place):
     assert (place / CHECKPOINT_DIR / "previous").is_dir()
     names = {path.name for path in (place / "h2q_export").iterdir()}
     assert {"model.safetensors", "config.json", "tokenizer.json", "README.md"} <= names
-
-
-def test_both_readmes_have_the_same_settings_file():
-    first, second = (
-        [re.sub("#.*", "#", line) for line in re.findall(r"```toml\n(.*?)```", read(name), re.S)]
-        for name in ("README.md", "README.en.md")
-    )
-    assert first == second

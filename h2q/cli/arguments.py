@@ -122,7 +122,7 @@ def underscored(arguments: list[str]) -> list[str]:
 
 
 def language(arguments: list[str]) -> str:
-    """The language wanted, needed before the parser with its help can be built."""
+    """The language that is asked for; the help of a parser needs it before anything is parsed."""
     found = catalogue.default_language()
     for index, argument in enumerate(arguments):
         if argument.startswith("--lang="):

@@ -1,6 +1,6 @@
-"""What a person's text is, told before training on it: encodings, size, lines to look at.
+"""The report on a person's text before training: encodings, sizes, some lines, duplicates.
 
-Also what is there twice. Reads a few KiB besides what the scan has counted.
+The numbers come from the scan of the files; only the lines that are shown are read again.
 """
 
 import shutil
@@ -14,16 +14,16 @@ from h2q.system.console import Console, columns
 from h2q.system.messages.catalogue import message
 
 LINES_SHOWN = 3
-LINE_COLUMNS = 72  # at most; a Chinese character takes two
+LINE_COLUMNS = 72  # most of a line; a Chinese character takes two
 _INDENT_COLUMNS = 6  # before a line that is shown, and the last column of the terminal
 FILES_SHOWN = 10
 _PIECE_BYTES = 4096  # read to find a line in
 
 
 def report_text(corpus: Corpus, path: Path, console: Console, every_file: bool = False) -> None:
-    """Says what was found below ``path``: one line in all, then what deserves a look.
+    """Says what was found below ``path``: a summary, then what deserves a look.
 
-    Files in UTF-8 are counted only, others named, ten at the most; ``every_file`` names all.
+    Files in UTF-8 are only counted. At most ten of the others are named; ``every_file`` names all.
     """
     found, root = corpus.scan, corpus.scan.path
     for skipped, reason in found.skipped:
@@ -69,9 +69,9 @@ def duplicates(files: list[TextFile]) -> list[list[Path]]:
 
 
 def sample_lines(stream: ByteStream, count: int = LINES_SHOWN) -> list[str]:
-    """``count`` lines from evenly spread places, decoded, no longer than a line on the screen.
+    """``count`` lines from evenly spread places, decoded and cut to the width of the screen.
 
-    From each place the first line that has something to read; fewer where there are none.
+    Each is the first readable line behind its place; a place without one gives none.
     """
     lines = []
     for number in range(count):
@@ -79,7 +79,7 @@ def sample_lines(stream: ByteStream, count: int = LINES_SHOWN) -> list[str]:
         piece = stream.read(start, min(_PIECE_BYTES, len(stream)))
         text = decode(piece.replace(bytes([END_OF_DOCUMENT]), b"\n"))
         text = text.strip("\ufffd")  # the halves of characters at both ends
-        _, _, behind = text.partition("\n")  # the first line may have begun before
+        _, _, behind = text.partition("\n")  # the first line may be the end of one
         whole = (" ".join(line.split()) for line in (behind or text).splitlines())
         line = next((line for line in whole if len(line) >= 4 and "\ufffd" not in line), "")
         if line and line not in lines:
@@ -88,7 +88,7 @@ def sample_lines(stream: ByteStream, count: int = LINES_SHOWN) -> list[str]:
 
 
 def _cut(line: str) -> str:
-    """``line``, or what of it fits on the screen with a mark that there is more."""
+    """``line``; where it is too wide for the screen, its beginning and ``…``."""
     most = min(LINE_COLUMNS, shutil.get_terminal_size().columns - _INDENT_COLUMNS)
     width = 0
     for index, character in enumerate(line):

@@ -17,7 +17,7 @@ from h2q.system.console import Console
 from h2q.system.device import choose_device, environment
 from h2q.system.errors import CorpusError
 from h2q.system.files import write_bytes
-from h2q.system.paths import DEFAULT_KNOWLEDGE_DIR, OutputPaths, shipped_data
+from h2q.system.paths import DEFAULT_KNOWLEDGE_DIR, OutputPaths, shipped_knowledge_dir
 from h2q.training.tensorboard import require_tensorboard
 
 _PROBLEMS_SHOWN = 10
@@ -38,7 +38,7 @@ def require_usable(call: TrainingCall) -> None:
 
 
 def say_banner(device: str, dtype: torch.dtype, seed: int, console: Console) -> None:
-    """The version, the seed and the machine: on these the result depends."""
+    """The first line of a run: version, machine and seed."""
     machine = environment(torch.device(device), dtype)
     console.say("train.banner", version=h2q.__version__, seed=seed, **machine)
 
@@ -63,7 +63,7 @@ def knowledge_dir(call: TrainingCall) -> Path:
     if call.knowledge_dir is not None:
         return call.knowledge_dir
     own = Path(DEFAULT_KNOWLEDGE_DIR)
-    return own if own.is_dir() else shipped_data() / "knowledge_base"
+    return own if own.is_dir() else shipped_knowledge_dir()
 
 
 def open_knowledge(
@@ -87,9 +87,9 @@ def report_knowledge(
     problems_path: Path | None,
     console: Console,
 ) -> None:
-    """Says what was found, and the first lines that cannot be used.
+    """Says what was found and which lines cannot be used, ten of them at most.
 
-    All of those lines are written to ``problems_path`` where there are more than are shown.
+    Where there are more, all of them are written to ``problems_path``; a trial has none.
     """
     directory = knowledge_dir(call)
     if knowledge is None:

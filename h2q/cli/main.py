@@ -64,7 +64,7 @@ def _run(work: Callable[[list[str], Console], None], arguments: list[str]) -> in
 
 
 def _prepare_process() -> None:
-    """Streams that never fail, the names of the programs, a trace for a hang, no network."""
+    """Makes streams show what they can, prepares a traceback for a hang, forbids the network."""
     prepare_streams()
     catalogue.set_programs(*programs())
     with contextlib.suppress(RuntimeError, ValueError):  # no stderr, or one without a descriptor
@@ -75,7 +75,7 @@ def _prepare_process() -> None:
 
 
 def _reason(error: Exception) -> str | None:
-    """What went wrong as a sentence for a person; None where only a traceback explains it."""
+    """What went wrong, in one sentence; None for a bug, which keeps its traceback."""
     if isinstance(error, H2QError):
         return str(error)
     if isinstance(error, OSError):

@@ -132,8 +132,8 @@ def _draw_speed(axes: "Axes", log: list[Entry], label: Label) -> None:
 
 
 def _draw_evolution(axes: "Axes", history: list[Entry], measure: str, label: Label) -> None:
-    """How much better each challenger was in ``measure``, with its interval; the points of those
-    that were kept are filled."""
+    """How much better each challenger was in ``measure``, with its interval. The points of the
+    challengers that were kept are filled."""
     for promoted, color, face, key in (
         (True, _KEPT, _KEPT, "report.promoted"),
         (False, _REJECTED, "white", "report.rejected"),
@@ -152,7 +152,8 @@ def _draw_evolution(axes: "Axes", history: list[Entry], measure: str, label: Lab
                 label=label(key),
             )
     axes.axhline(0, color="black", linewidth=0.8)
-    axes.locator_params(axis="x", integer=True)
+    locator = axes.xaxis.get_major_locator()
+    locator.set_params(integer=True)  # type: ignore[call-arg]  # those of MaxNLocator, which it is
     axes.set(title=label("report.evolution"), xlabel=label("report.cycle"))
     axes.set_ylabel(label(f"report.{measure}"))
     if axes.get_legend_handles_labels()[0]:
@@ -162,8 +163,8 @@ def _draw_evolution(axes: "Axes", history: list[Entry], measure: str, label: Lab
 def _gains(
     history: list[Entry], measure: str, promoted: bool
 ) -> Iterator[tuple[float, float, float, float]]:
-    """Of each cycle that ``measure`` decided and that ended so: its number, the gain, and how far
-    the interval reaches below and above the gain."""
+    """The cycles that ``measure`` decided, those promoted or those not: the number of each, its
+    gain, and how far the interval reaches below and above the gain."""
     scale = _MEASURES[measure]
     for number, entry in enumerate(history, start=1):
         difference = entry.get("difference")
@@ -214,7 +215,7 @@ def _set_font(figure: "Figure", path: str) -> None:
 
 
 def _entries(path: Path, key: str | None = None) -> list[Entry]:
-    """The objects of the list in ``path``, or of the one under ``key`` there; none if unusable."""
+    """The objects in the list of the file ``path``, or in its list ``key``; none if unusable."""
     try:
         found = read_json(path)
     except UnusableInput:
@@ -242,7 +243,10 @@ def _number(value: object) -> float:
     """``value``, or NaN, which is not drawn."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return math.nan
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:  # a whole number of hundreds of digits
+        return math.nan
 
 
 @contextlib.contextmanager

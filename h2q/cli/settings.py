@@ -1,4 +1,4 @@
-"""One call of each program as a checked record, made of its arguments and its settings file.
+"""A call of each program as a checked record, made from its arguments and its settings file.
 
 This is the one place that knows which flags fit together. The range and the choices of a single
 setting are checked by ``config``. Loads no library, so wrong use is reported at once.
@@ -24,7 +24,7 @@ from h2q.system.errors import CorpusError, ModelFileError, SettingError
 from h2q.system.paths import OutputPaths
 
 _TRAINING_FLAGS = ("epochs", "max_minutes", "patience", "lr", "batch_size", "seed")
-_EVOLUTION_FLAGS = ("max_minutes", "lr")  # in ``evolve`` they are settings of the evolution
+_EVOLUTION_FLAGS = ("max_minutes", "lr")  # with ``evolve`` they set the evolution
 _SAMPLING_FLAGS = (
     *("temperature", "max_length", "seed", "top_k", "top_p", "min_p"),
     *("repetition_penalty", "loop_guard"),
@@ -113,8 +113,9 @@ def _changes(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The settings of training and of evolution that the person set; flags win over tables.
 
-    In ``evolve`` the time is that of the cycles: the base model is trained as long as its epochs
-    say. The learning rate is that of both, unless the table ``[evolution]`` has one of its own.
+    With ``evolve``, a time is the time of all cycles; epochs decide how long a base model is
+    trained. A learning rate is that of both; one in the table ``[evolution]`` wins over one in the
+    table ``[training]``.
     """
     flags = _given(arguments, _TRAINING_FLAGS)
     training = {**file.training, **flags}
@@ -133,7 +134,7 @@ def _changes(
 
 
 def _given(arguments: argparse.Namespace, names: tuple[str, ...]) -> dict[str, Any]:
-    """Those of the flags that the person gave."""
+    """The flags that the person gave, with their values."""
     values = {name: getattr(arguments, name) for name in names}
     return {name: value for name, value in values.items() if value is not None}
 
@@ -173,7 +174,7 @@ def inference_call(arguments: argparse.Namespace) -> InferenceCall:
 
 
 def _require_fitting(arguments: argparse.Namespace) -> None:
-    """Raises ``SettingError`` for a flag that has no use in the mode, or beside another flag."""
+    """Raises ``SettingError`` for a flag that the mode or another flag excludes."""
     mode = arguments.mode
     if mode == "score" and not arguments.files:
         raise SettingError("usage.files")

@@ -1,4 +1,4 @@
-"""Settings from a TOML file: the flags of the command line, and what the presets hold besides.
+"""Settings from a TOML file: flags of the command line, and tables of further settings.
 
 At the top stand flags by their names (``epochs = 5``). The tables ``[model]``, ``[training]`` and
 ``[evolution]`` name any setting of ``ModelConfig``, ``TrainingConfig`` and ``EvolutionConfig``.
@@ -32,10 +32,10 @@ class Settings:
 
 
 def read_settings(path: Path, parser: argparse.ArgumentParser, given: list[str]) -> Settings:
-    """The settings in ``path`` for a command line ``given`` that ``parser`` will read.
+    """The settings in ``path``, beside the arguments ``given`` for ``parser``.
 
-    Raises ``SettingError`` for a file that cannot be read or is no TOML, for a key that is not
-    known, with the nearest one, and for a flag's value of the wrong type.
+    Raises ``SettingError`` for a file that cannot be read or is no TOML, for an unknown key, with
+    the nearest one, and for the value of a flag that is of the wrong type.
     """
     content = _read_toml(path)
     tables = {name: _table(path, name, content.pop(name, {})) for name in TABLES}
@@ -69,7 +69,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
 
 
 def _toml_reader() -> Callable[[str], dict[str, Any]]:
-    """That of the standard library, or of tomli, which Python 3.10 needs."""
+    """A function that parses TOML: of the standard library, or of tomli on Python 3.10."""
     with contextlib.suppress(ModuleNotFoundError):
         import tomllib
 
@@ -83,7 +83,7 @@ def _toml_reader() -> Callable[[str], dict[str, Any]]:
 
 
 def _table(path: Path, name: str, values: object) -> dict[str, Any]:
-    """The settings of the table ``name``, whose names are known."""
+    """The settings of the table ``name``; unknown ones are refused."""
     if not isinstance(values, dict):
         raise SettingError("settings.value", path=path, name=name, value=values)
     known = [item.name for item in fields(TABLES[name])]

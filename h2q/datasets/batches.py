@@ -11,6 +11,7 @@ from h2q.model.tokenizer import PAD
 
 
 def batches_per_epoch(stream: ByteStream, context_length: int, batch_size: int) -> int:
+    """How many batches ``epoch_batches`` makes of ``stream``."""
     windows = -(-len(stream) // context_length)
     return -(-windows // batch_size)
 
@@ -21,10 +22,10 @@ def epoch_batches(
     """Batches ``first``, ``first`` + 1, … of an epoch: inputs and targets, int64, each (B, T), and
     where in ``stream`` each row begins (B,).
 
-    The stream, taken as a circle, is cut into windows of ``context_length`` at a random offset and
-    each is visited once in random order, so every byte is a target once an epoch (README:
-    随机序列截取). Only the last window is padded (README: 固定长度512, 使用token 0进行填充). What
-    an epoch holds depends on ``seed`` and ``epoch`` alone.
+    The stream, taken as a circle, is cut into windows of ``context_length``, beginning at a random
+    offset, and each window is visited once, in random order: every byte is a target once an epoch
+    (README: 随机序列截取). Only the last window is padded (README: 固定长度512, 使用token 0进行
+    填充). What an epoch holds depends only on ``stream``, ``seed`` and ``epoch``.
     """
     generator = np.random.Generator(np.random.PCG64([seed, epoch]))
     size = len(stream)

@@ -1,8 +1,8 @@
-"""A person's text as one stream of bytes, split into training and held-out, in batches.
+"""A person's text as one stream of bytes, split into text to train on and held-out text.
 
-Reads windows by position from where the files lie, so memory does not grow with the text. Files are
-not mapped into memory: one that is cut short while in use is then an error with a name, not the
-death of the process.
+Reads by position from the files themselves, so memory does not grow with the text. The files are
+not mapped into memory: when one is cut short while in use, reading raises an error that names it,
+and the process is not killed. Does not make batches.
 """
 
 import hashlib
@@ -32,8 +32,8 @@ Segment = tuple[int, int, int]  # index of the file, where it begins there, byte
 
 
 class _Reader:
-    """Reads text by position from files that stay as they were scanned. Keeps a few open, and closes
-    them when nobody refers to it any more."""
+    """Reads text by position from files that must stay as they were scanned. Keeps a few open, and
+    closes them when nothing refers to the reader any more."""
 
     def __init__(self, files: list[TextFile]):
         self.files = files
@@ -41,7 +41,8 @@ class _Reader:
         weakref.finalize(self, _close, self._open)
 
     def read(self, index: int, start: int, length: int) -> bytes:
-        """Raises ``CorpusError`` when the file is gone or no longer what it was."""
+        """``length`` bytes of a file's text from ``start`` on. Raises ``CorpusError`` when the file is
+        gone or was changed."""
         file = self.files[index]
         try:
             stream = self._open.get(index) or self._opened(index)
@@ -85,7 +86,7 @@ class ByteStream:
         return int(self._ends[-1]) if len(self._ends) else 0
 
     def read(self, start: int, length: int) -> bytes:
-        """``length`` bytes from position ``start`` on, going round at the end."""
+        """``length`` bytes from position ``start`` on; the beginning follows the end."""
         parts = []
         while length > 0:
             start %= len(self)
@@ -104,8 +105,9 @@ class ByteStream:
     def windows(self, length: int, limit_bytes: int) -> list[tuple[int, int]]:
         """Cuts each segment into windows of ``length`` bytes, each with one more byte to predict.
 
-        Returns (start, bytes to predict) pairs; no window crosses a segment. Where the segments
-        hold more than ``limit_bytes``, an evenly spaced choice, the same at every call.
+        Returns (start, bytes to predict) pairs; no window crosses the end of a segment. If all
+        windows together are longer than ``limit_bytes``, only some are returned: evenly spaced, and
+        the same at every call.
         """
         result = []
         for end, size in zip(self._ends.tolist(), self.lengths.tolist()):
@@ -117,7 +119,7 @@ class ByteStream:
         return result
 
     def part(self, pieces: list[tuple[int, int]]) -> "ByteStream":
-        """The stream of these (start, length) pieces, none of which crosses a segment."""
+        """The stream of these (start, length) pieces; none may cross the end of a segment."""
         segments: list[Segment] = []
         for start, length in pieces:
             index = int(np.searchsorted(self._ends, start, side="right"))
@@ -149,8 +151,8 @@ def open_corpus(
     """The text below ``path``, ready to train on.
 
     The held-out part is the text below ``eval_path``, or the stream ``heldout``, or else about
-    5 % of the blocks of ``path``, chosen by their content: it stays where it is when files are
-    added or renamed. Raises ``CorpusError`` when there is no text or too little of it.
+    5 % of the blocks of ``path``. Blocks are chosen by their content: the choice stays the same
+    when files are added or renamed. Raises ``CorpusError`` when there is no text or too little.
     """
     found = _scanned(path, cache_dir, encoding)
     reader = _Reader(found.files)
@@ -235,7 +237,7 @@ def _block_hashes(data: bytes, block_bytes: int) -> NDArray[np.uint64]:
 def _segments(
     found: Scan, chosen: tuple[list[NDArray[np.bool_]], int] | None
 ) -> tuple[list[Segment], list[Segment]]:
-    """The segments to train on, each document with its end, and those that are held out."""
+    """The segments to train on, with the end of each document, and those that are held out."""
     segments: list[Segment] = []
     held: list[Segment] = []
     for index, file in enumerate(found.files):
@@ -250,7 +252,8 @@ def _segments(
 
 
 def _runs(size: int, mask: NDArray[np.bool_], block_bytes: int) -> Iterator[tuple[bool, int, int]]:
-    """(held out, start, length) of each run of alike blocks in a file of ``size`` bytes."""
+    """(held out, start, length) of each run of blocks in a file of ``size`` bytes: a run is held out
+    as a whole or not at all."""
     edges = [0, *(np.flatnonzero(np.diff(mask)) + 1).tolist(), len(mask)]
     for first, last in pairwise(edges):
         start = first * block_bytes

@@ -1,8 +1,9 @@
-"""Which encoding a text is in, judged by evidence, and its UTF-8 form.
+"""Which encoding a text is in, and the text as UTF-8.
 
-UTF-8 (with and without BOM), UTF-16 and GB18030 are recognised. GB18030 accepts nearly any
-bytes, Big5 among them, so text that decodes as GB18030 must also look like Chinese. What is
-none of these is named as unknown rather than guessed.
+UTF-8 and UTF-16 (with or without a byte-order mark), UTF-32 with a mark, and GB18030 are
+recognised. Nearly any bytes decode as GB18030, also those of Big5: the result must look like
+Chinese as well. Everything else is reported as unknown: there is no guessing. Does not check that
+a text fits its encoding to the end; reading it does.
 """
 
 import codecs
@@ -21,7 +22,8 @@ _BOMS = (  # UTF-32 before UTF-16, whose mark it begins with
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _TAKE_THEIR_MARK = {"utf-8-sig", "utf-16", "utf-32"}  # codecs that do; a second mark is text
-# Frequent characters of modern and older Chinese prose, in both scripts: about a third of any text.
+# Frequent characters of modern and older Chinese prose, simplified and traditional: about a third
+# of any text.
 _FREQUENT = frozenset(
     "的一是不了在人有我他这這个個们們中来來上大为為和国國地到以说說时時要就出会會可也你对對生能而子那"
     "得于於着下自之年过過发發后後作里裡用道行所然家种種事成方多经經么麼去法学學如都同现現当當没沒动動"
@@ -76,8 +78,9 @@ def _begins_as_utf8(head: bytes) -> bool:
 
 
 def _is_plain_utf16(head: bytes, name: str) -> bool:
-    """UTF-16 without a mark: decodes, nothing in it is a control character, and what is not ASCII
-    looks like Chinese. (Two ASCII bytes taken together are nearly always some character.)"""
+    """Whether ``head`` is UTF-16 without a mark: it decodes, holds no control characters, and what
+    is not ASCII looks like Chinese. (Decoding proves little: nearly any two bytes make some
+    character.)"""
     try:
         text = codecs.getincrementaldecoder(name)().decode(head)
     except UnicodeDecodeError:
@@ -87,8 +90,8 @@ def _is_plain_utf16(head: bytes, name: str) -> bool:
 
 
 def _looks_chinese(text: str) -> bool:
-    """Of what is not ASCII most is everyday (GB 2312 punctuation and first level), and frequent
-    characters are there as often as in any prose."""
+    """Whether the characters that are not ASCII are those of Chinese prose: at least half belong to
+    the punctuation and the first level of GB 2312, at least 8 % are among the most frequent."""
     wide = [char for char in text if not char.isascii()]
     everyday = frequent = 0
     for char in wide:
@@ -126,7 +129,7 @@ def read_as_utf8(path: Path) -> Iterator[bytes]:
     Raises ``CorpusError`` when there is no such file or its encoding is not recognised.
     """
     try:
-        if path.exists() and not path.is_file():  # a pipe cannot be read twice
+        if path.exists() and not path.is_file():  # a pipe can be read once only
             raise CorpusError("score.regular", path=path)
         with open(path, "rb") as stream:
             encoding = "utf-8"

@@ -28,7 +28,7 @@ from h2q.datasets.templates import (
 from h2q.system.errors import KnowledgeError, SaveFailed
 from h2q.system.files import saving
 from h2q.system.messages.catalogue import message
-from h2q.system.paths import shipped_data
+from h2q.system.paths import shipped_knowledge_dir
 
 _VERSION = 2  # of the index; a higher one has every index built anew
 _SCHEMA = """
@@ -55,7 +55,7 @@ class Problem:
 
 
 class KnowledgeBase:
-    """What is known, how it is worded, and what in the files could not be used."""
+    """What is known, how it is worded, and which lines of the files could not be used."""
 
     def __init__(self, index: sqlite3.Connection, wordings: Wordings):
         self._index = index
@@ -75,8 +75,8 @@ class KnowledgeBase:
 
     def facts(self) -> Iterator[Fact]:
         """All facts, in the order of the files."""
-        rows = self._index.execute(f"SELECT {_FACT_COLUMNS} FROM facts ORDER BY number")
-        return map(_fact, rows)
+        for row in self._index.execute(f"SELECT {_FACT_COLUMNS} FROM facts ORDER BY number"):
+            yield _fact(row)  # and not ``map``: this keeps the index open while it is read
 
     def fact(self, number: int) -> Fact:
         """The fact with that number, from 1 to ``fact_count``."""
@@ -84,7 +84,7 @@ class KnowledgeBase:
         return _fact(self._index.execute(query, (number,)).fetchone())
 
     def facts_by_id(self, ids: Iterable[str]) -> list[Fact]:
-        """Those of the facts named that are still there, in the order given."""
+        """The facts with these ids, in the order given; an id that is no longer there is passed over."""
         query = f"SELECT {_FACT_COLUMNS} FROM facts WHERE id = ?"
         rows = (self._index.execute(query, (name,)).fetchone() for name in ids)
         return [_fact(row) for row in rows if row is not None]
@@ -95,7 +95,7 @@ class KnowledgeBase:
         return [_fact(row) for row in self._index.execute(query, (fact.lang, fact.relation))]
 
     def objects(self, relation: str, lang: str) -> list[tuple[str, int]]:
-        """The objects of a relation and how many facts have each, the commonest first."""
+        """The objects of a relation and how many facts have each, the most frequent first."""
         query = (
             "SELECT object, count(*) AS n FROM facts WHERE lang = ? AND relation = ? "
             "GROUP BY object ORDER BY n DESC, object"
@@ -177,7 +177,7 @@ def load_knowledge_base(
     directory = Path(directory)
     if not directory.is_dir():
         raise KnowledgeError("knowledge.missing", path=directory)
-    wordings = read_wordings(shipped_data() / "knowledge_base" / WORDINGS_NAME)
+    wordings = read_wordings(shipped_knowledge_dir() / WORDINGS_NAME)
     if (directory / WORDINGS_NAME).is_file():
         wordings.update(read_wordings(directory / WORDINGS_NAME))
     source = _Source(directory, wordings, context_length, encoding)

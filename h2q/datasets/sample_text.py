@@ -1,4 +1,7 @@
-"""The sample text for a person who has none yet: passages, and sentences of the knowledge base."""
+"""The sample text for a person who has none yet: the passages and facts that come with the program.
+
+Writes files and no more: where they go, and when, is decided elsewhere.
+"""
 
 import random
 from pathlib import Path
@@ -6,7 +9,7 @@ from pathlib import Path
 from h2q.datasets.knowledge_files import knowledge_files, parse_fact
 from h2q.datasets.templates import LANGUAGES, WORDINGS_NAME, fill, read_wordings, statements
 from h2q.system.files import write_bytes
-from h2q.system.paths import shipped_data
+from h2q.system.paths import shipped_data, shipped_knowledge_dir
 
 _SAMPLE_SEED = 42
 
@@ -17,11 +20,11 @@ def create_sample_text(directory: Path) -> list[Path]:
     It holds the shipped passages and a statement of each shipped fact, half of the facts in
     Chinese and half in English, in random order.
     """
-    knowledge = shipped_data() / "knowledge_base"
+    knowledge = shipped_knowledge_dir()
     wordings = read_wordings(knowledge / WORDINGS_NAME)
     facts = sorted(
         (
-            parse_fact(line)  # without the index, which would take a second
+            parse_fact(line)  # an index of them would take a second
             for path in knowledge_files(knowledge)["facts"]
             for line in path.read_text(encoding="utf-8").splitlines()
         ),

@@ -1,10 +1,11 @@
-"""How a fact is stated and asked: templates by relation, and which questions are never trained on.
+"""How a fact is stated and asked for: templates by relation, and which of them never train.
 
 ``wordings.json`` holds ``{relation: {language: {"statements": [...], "questions": [...]}}}`` with
 ``{subject}``, ``{object}`` and ``{relation}`` to be filled in. A relation without wordings of its
-own uses those of ``*``. Facts are not withheld from training, wordings of questions are: of each
-relation some are put away for ``dev``, which steers, some for ``gate``, which decides, and some
-for ``vault``, which is only reported. Does not know where facts come from.
+own uses those of ``*``. Every fact may be trained on, but not every question: of the questions of
+each relation some are held out. Those in ``dev`` steer what is taught, those in ``gate`` decide
+whether a new model is kept, those in ``vault`` are only reported. Does not know where facts come
+from.
 """
 
 import hashlib
@@ -22,7 +23,7 @@ TRAIN = "train"
 BLANK = "____"
 _FORMS = ("statements", "questions")
 _NEEDED = {"statements": ("{subject}", "{object}"), "questions": ("{subject}",)}
-_FEWEST_TO_SPLIT = 5  # questions; with fewer, all train and the general ones are held out
+_FEWEST_TO_SPLIT = 5  # questions of a relation; fewer all train, and those of * are held out
 Wordings = dict[str, dict[str, dict[str, list[str]]]]
 
 
@@ -81,8 +82,8 @@ def statements(wordings: Wordings, fact: Fact) -> list[str]:
 def questions(wordings: Wordings, fact: Fact, split: str) -> list[str]:
     """The templates that ask for the object of ``fact`` in one of the four splits.
 
-    Which is where depends on the templates alone, in the order of their hashes: it stays when
-    facts or other relations are added.
+    The split of a template depends on the order of the templates' hashes alone: it does not change
+    when facts or other relations are added.
     """
     own = _of(wordings, fact.relation, fact.lang)["questions"]
     if len(own) >= _FEWEST_TO_SPLIT:
@@ -98,7 +99,7 @@ def _of(wordings: Wordings, relation: str, lang: str) -> dict[str, list[str]]:
 
 
 def _split(templates: list[str]) -> dict[str, list[str]]:
-    """A sixth to each of the splits that are held out, at least one; the rest trains."""
+    """A sixth of the templates, at least one, for each split that is held out; the rest train."""
     ordered = sorted(
         dict.fromkeys(templates), key=lambda item: hashlib.sha256(item.encode()).digest()
     )
@@ -110,12 +111,12 @@ def _split(templates: list[str]) -> dict[str, list[str]]:
 
 
 def fill(template: str, fact: Fact, *, blank: str = "") -> str:
-    """``template`` about ``fact``; the part that ``blank`` names is left open."""
+    """``template`` with the parts of ``fact`` filled in; the part that ``blank`` names stays open."""
     relation = fact.relation.replace("_", " ")
     parts = {"subject": fact.subject, "object": fact.object, "relation": relation}
     if blank:
         parts[blank] = BLANK
-    # In one pass: a subject that itself reads like a placeholder stays as it is.
+    # In one pass: a subject that looks like a placeholder itself stays as it is.
     pieces = []
     while "{" in template:
         before, _, rest = template.partition("{")

@@ -1,7 +1,8 @@
 """A person's text files: found, checked and hashed, each in one pass.
 
-UTF-8 files stay where they are; other encodings are transcoded once into a cache. What is no text
-is listed with its reason. Does not read a file into memory, nor know what it is used for.
+UTF-8 files stay where they are; files in other encodings are converted once, into a cache. A file
+that is not text is listed with the reason. Never holds a whole file in memory, and does not know
+what the text is for.
 """
 
 import codecs
@@ -21,7 +22,7 @@ from h2q.system.errors import CorpusError
 from h2q.system.files import sha256_of_file, write_atomically
 from h2q.system.paths import CHECKPOINT_DIR
 
-BLOCK_BYTES = 4096  # unit of the hashes, by which text is held out
+BLOCK_BYTES = 4096  # text is hashed, and later held out, in blocks of this size
 
 
 @dataclass(frozen=True)
@@ -29,11 +30,11 @@ class TextFile:
     """One file of a text directory, checked and hashed."""
 
     path: Path  # the person's file
-    stored: Path  # where its UTF-8 bytes are: the same file, or its transcoded copy
+    stored: Path  # where its UTF-8 bytes are: the same file, or its converted copy
     offset: int  # bytes before the text (a byte-order mark)
     size: int  # bytes of UTF-8
     characters: int
-    lines: int  # line ends
+    lines: int  # number of line ends
     encoding: str
     modified_ns: int  # of ``stored``
     digest: str  # SHA-256 over the digests of its blocks
@@ -60,10 +61,10 @@ class Scan:
 def find_text_files(path: Path) -> list[Path]:
     """All ``*.txt`` below a directory in sorted order, or the one file that ``path`` names.
 
-    Symbolic links to files are followed, links to directories are not; a file reached twice
-    counts once. What a run of ours writes below is no text of the person's. A subdirectory that
-    may not be read is in the list, for ``scan`` to report. Raises ``CorpusError`` when ``path``
-    itself is missing or cannot be listed.
+    Symbolic links to files are followed, links to directories are not; a file that is reached
+    twice counts once. Directories of checkpoints, in which our own runs write, are left out. A
+    subdirectory that may not be read is in the list, so that ``scan`` reports it. Raises
+    ``CorpusError`` when ``path`` itself is missing or cannot be listed.
     """
     path = Path(path)
     if not path.exists():
@@ -90,8 +91,8 @@ def find_text_files(path: Path) -> list[Path]:
 def scan(path: Path, cache_dir: Path, encoding: str | None = None) -> Scan:
     """Checks and hashes every text file below ``path``.
 
-    ``encoding`` forces one for all files. What is no text is listed as skipped. Raises
-    ``CorpusError`` when a forced encoding does not fit.
+    All files are read in ``encoding``, if one is given. Files that are not text are listed under
+    ``skipped``. Raises ``CorpusError`` when a file is not in the ``encoding`` given.
     """
     result = Scan(Path(path))
     for file in find_text_files(path):
@@ -119,8 +120,8 @@ def scan(path: Path, cache_dir: Path, encoding: str | None = None) -> Scan:
 
 
 def _examine(file: Path, cache_dir: Path, forced: str | None) -> TextFile | None:
-    """The file as text, in the encoding ``forced`` or in the one that is recognised; None for what
-    is no text. Plain UTF-8 is read once: only what is not has its encoding looked for."""
+    """The file as text, in the encoding ``forced`` or in the one that is recognised; None when it
+    is not text. Its encoding is looked for only when it is not plain UTF-8, which is read once."""
     if forced is not None:
         try:
             return _transcoded(file, cache_dir, forced)
@@ -149,8 +150,8 @@ def _transcoded(file: Path, cache_dir: Path, encoding: str) -> TextFile | None:
 
 
 def _as_utf8(file: Path, stored: Path, encoding: str, offset: int = 0) -> TextFile | None:
-    """``file`` as text, when the bytes of ``stored`` from ``offset`` on are UTF-8 without NUL or
-    mark. One pass checks them, counts and hashes."""
+    """``file`` as text; None unless the bytes of ``stored`` from ``offset`` on are UTF-8 without NUL
+    and do not begin with a mark. One pass checks, counts and hashes them."""
     decoder = codecs.getincrementaldecoder("utf-8")("strict")
     whole = hashlib.sha256()
     hashes = bytearray()

@@ -1,1 +1,1 @@
-"""What knows no tensors: errors, messages, files, paths, device, signals."""
+"""What every other folder builds on: errors, messages, files, paths, device, signals. No models."""

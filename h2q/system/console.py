@@ -35,7 +35,7 @@ def columns(text: str) -> int:
 
 
 def prepare_streams() -> None:
-    """Lets a terminal of another encoding (GBK) show what it can, and what is typed be anything,
+    """Makes a terminal of another encoding (GBK) show what it can, and read whatever is typed,
     instead of failing."""
     for stream in (sys.stdin, sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -48,13 +48,13 @@ _Measure = Callable[[TextIO], tuple[int | None, int | None]]
 
 
 class Advance(Protocol):
-    """Shows how many units are done, and a word on them behind the time left."""
+    """Moves the bar to ``done`` units, with a ``note`` behind the time left."""
 
     def __call__(self, done: int, note: str = "") -> None: ...
 
 
 class Console:
-    """Where the package's classes report to; ``Console(silent=True)`` swallows all but warnings."""
+    """Where the package reports to; ``Console(silent=True)`` shows only warnings."""
 
     def __init__(self, silent: bool = False):
         self.silent = silent
@@ -77,8 +77,11 @@ class Console:
                 _emit(sys.stdout, printable(text))
 
     def data(self, line: str) -> None:
-        """A line of JSON on stdout, even from a silent console; what could act on a terminal
-        becomes an escape of JSON. Unlike sentences, data must arrive: raises ``SaveFailed``."""
+        """A line of JSON on stdout, even from a silent console.
+
+        A character that could act on a terminal becomes an escape of JSON. Data must arrive, unlike
+        sentences: raises ``SaveFailed`` where it cannot be written.
+        """
         line = _UNPRINTABLE.sub(lambda match: f"\\u{ord(match[0]):04x}", line)
         encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
         if codecs.lookup(encoding).name != "utf-8":
@@ -92,8 +95,8 @@ class Console:
 
     @contextlib.contextmanager
     def progress(self, total: int, done: int = 0) -> Iterator[Advance]:
-        """A bar for ``total`` units on stderr, or nothing where stderr is no terminal; yields what
-        moves it on."""
+        """Shows a bar for ``total`` units on stderr, if that is a terminal; yields the function that
+        moves the bar."""
         if self.silent or not _is_terminal(sys.stderr):
             yield lambda done, note="": None
             return
@@ -130,7 +133,7 @@ class Console:
         try:
             yield
         finally:
-            if shown:  # blanks, twice as many for characters twice as wide
+            if shown:  # two blanks for each character, which may take two columns
                 _emit(sys.stderr, "\r" + " " * (2 * len(text)) + "\r")
 
     @contextlib.contextmanager
@@ -144,8 +147,8 @@ class Console:
 
 
 def _with_room_for_interrupt(measure: _Measure | None) -> _Measure:
-    """``measure``, less the columns of the ``^C`` that a terminal writes at Ctrl-C: behind a bar of
-    the whole width it would begin a new line and leave the bar above it."""
+    """``measure`` with room for the ``^C`` that a terminal writes at Ctrl-C: behind a bar of the
+    whole width it would begin a new line, and the bar above it would stay."""
 
     def narrower(stream: TextIO) -> tuple[int | None, int | None]:
         columns, rows = measure(stream) if measure else (None, None)
@@ -155,7 +158,7 @@ def _with_room_for_interrupt(measure: _Measure | None) -> _Measure:
 
 
 def duration(seconds: float) -> str:
-    """A time as a person says it: in seconds, minutes, hours or days."""
+    """A time in the unit that a person would use: seconds, minutes, hours or days."""
     if seconds < 90:
         return message("time.seconds", count=seconds)
     if seconds < 90 * 60:

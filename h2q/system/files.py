@@ -1,6 +1,6 @@
-"""Files that are never half written, and directories that one process works in at a time.
+"""Files that are never half written, and directories in which one process works at a time.
 
-Does not know what is in a file beyond bytes and JSON.
+Knows files as bytes and as JSON, and nothing of what they mean.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ from typing import Any, BinaryIO, NoReturn, TextIO
 from h2q.system.errors import DirectoryInUse, SaveFailed, UnusableInput
 
 LOCK_NAME = ".h2q.lock"
-_TEMPORARY_SUFFIX = ".h2q.tmp"  # nobody else's
+_TEMPORARY_SUFFIX = ".h2q.tmp"  # no other program uses it
 JSON_LIMIT_BYTES = 256 * 2**20
 try:
     import fcntl
@@ -30,7 +30,7 @@ except ImportError:  # Windows
 
 @contextlib.contextmanager
 def saving(path: Path) -> Iterator[None]:
-    """Whatever the system refuses within becomes ``SaveFailed``, which names ``path``."""
+    """Turns an ``OSError`` within into ``SaveFailed``, which names ``path``."""
     try:
         yield
     except OSError as error:
@@ -196,8 +196,7 @@ def parse_json(text: str) -> Any:
 def locked_directory(directory: Path) -> Iterator[None]:
     """Holds ``directory`` for this process; raises ``DirectoryInUse`` naming the holder.
 
-    The lock belongs to the open file: it is free again as soon as the process ends, however it
-    ends.
+    The lock belongs to the open file: the system frees it when the process ends, in whatever way.
     """
     directory = Path(directory)
     path = directory / LOCK_NAME

@@ -1,4 +1,4 @@
-"""Ctrl-C and termination as a question that a long job asks between two steps."""
+"""Ctrl-C and termination, as a question that a long job asks between two steps, or as an error."""
 
 import contextlib
 import signal

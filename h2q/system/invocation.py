@@ -1,7 +1,7 @@
-"""Commands to type next, so that they work when they are copied.
+"""The commands that messages offer, in a form that works when a person copies them.
 
-A person may have called a script or what ``pip`` installed, from another directory, with a virtual
-environment activated or not.
+The person may have called a script or a program that ``pip`` installed, from any directory, with an
+activated virtual environment or without.
 """
 
 import os
@@ -23,7 +23,7 @@ def command_line(words: list[str]) -> str:
 
 
 def programs() -> tuple[str, str]:
-    """How to start training and talking: the way that this program was started."""
+    """The commands that start training and inference, in the way this program was started."""
     called = Path(sys.argv[0])
     if called.stem in _INSTALLED:
         found = shutil.which(called.name)

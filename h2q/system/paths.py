@@ -169,3 +169,8 @@ def shipped_data() -> Path:
     package = Path(str(resources.files("h2q")))
     installed = package / "data"
     return installed if installed.is_dir() else package.parent / "data"
+
+
+def shipped_knowledge_dir() -> Path:
+    """The directory of the knowledge base that comes with the program."""
+    return shipped_data() / "knowledge_base"

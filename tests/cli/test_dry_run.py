@@ -5,9 +5,11 @@ import re
 import pytest
 
 from h2q.checkpoint.model_file import save_model
+from h2q.cli.dry_run import dry_run
 from h2q.model.transformer import Transformer
+from h2q.system.console import Console
 from h2q.system.paths import MODEL_PATH
-from tests.cli.conftest import files_below
+from tests.cli.conftest import SMALL, files_below, save_small_model, training
 from tests.conftest import make_text, small_settings, train
 
 
@@ -52,3 +54,57 @@ def test_dry_run_of_a_first_run_and_of_evolution(tmp_path, tiny_model_config):
     assert "📖 知识库" in result.stdout
     assert "每步" not in result.stdout
     assert files_below(tmp_path) == before
+
+
+# In this process.
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """The current directory, with a knowledge base."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "kb").mkdir()
+    passages = "\n\n".join(make_text(400, seed) for seed in range(10, 16))
+    (tmp_path / "kb" / "passages.txt").write_text(passages, encoding="utf-8")
+    return tmp_path
+
+
+def said_by(capsys, *arguments, **tables) -> str:
+    dry_run(training("--dry_run", *arguments, **{"model": SMALL, **tables}), Console())
+    return capsys.readouterr().out
+
+
+def test_a_first_run_is_tried_on_the_sample_text(place, capsys):
+    before = files_below(place)
+    said = said_by(capsys, "--seed", 5)
+    assert "训练时会在那里创建示例文本" in said and "sample_zh.txt" in said
+    assert "5" in said.splitlines()[0]
+    assert "每步" in said and said.splitlines()[-1].startswith("ℹ️")
+    assert files_below(place) == before
+
+
+def test_text_that_is_there_is_what_is_tried(place, capsys):
+    (place / "data" / "training_data").mkdir(parents=True)
+    (place / "data" / "training_data" / "mine.txt").write_text(make_text(6000), encoding="utf-8")
+    said = said_by(capsys, "--max_minutes", 3)
+    assert "mine.txt" in said and "示例文本" not in said
+    assert re.search(r"3 分钟内约 [\d,]+ 步", said)
+
+
+def test_where_the_system_does_not_tell_the_memory_the_disk_is_told(place, capsys, monkeypatch):
+    monkeypatch.setattr("h2q.cli.dry_run.peak_memory_bytes", lambda: 0)
+    (place / "t.txt").write_text(make_text(6000), encoding="utf-8")
+    said = said_by(capsys, "--data_dir", "t.txt")
+    assert "最多占用磁盘约" in said and "实测峰值" not in said
+
+
+def test_an_evolution_is_tried_with_its_knowledge(place, capsys):
+    """With a model there is no training before it, and no time of one."""
+    (place / "t.txt").write_text(make_text(6000), encoding="utf-8")
+    flags = ("--mode", "evolve", "--data_dir", "t.txt", "--knowledge_dir", "kb")
+    assert "每步" in said_by(capsys, *flags)
+    save_small_model(place)
+    before = files_below(place)
+    said = said_by(capsys, *flags, model={})
+    assert "段落 6" in said and "每步" not in said
+    assert files_below(place) == before

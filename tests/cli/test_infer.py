@@ -1,5 +1,6 @@
 """The modes of the inference program as a person runs them."""
 
+import json
 import os
 import pty
 import re
@@ -11,10 +12,13 @@ import pytest
 import torch
 
 from h2q.checkpoint.model_file import save_model
+from h2q.cli.infer import DEMO_PROMPTS, infer
 from h2q.config import ModelConfig
 from h2q.model.transformer import Transformer
-from h2q.system.paths import MODEL_PATH
-from tests.cli.conftest import fails
+from h2q.system.console import Console
+from h2q.system.files import write_json
+from h2q.system.paths import MODEL_PATH, OutputPaths
+from tests.cli.conftest import fails, inference, save_small_model
 from tests.conftest import REPOSITORY, chat, make_text, run_script, train
 
 
@@ -150,3 +154,94 @@ def test_a_model_file_that_cannot_be_used(workplace, tmp_path, kind, tiny_model_
 )
 def test_wrong_use_of_the_demo(tmp_path, arguments):
     fails(chat(*arguments, cwd=tmp_path), arguments[1])
+
+
+# In this process.
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """The current directory, with a model that has learnt nothing."""
+    monkeypatch.chdir(tmp_path)
+    save_small_model(tmp_path)
+    return tmp_path
+
+
+def told(capsys, *arguments, length=4) -> str:
+    """What one call says on stdout."""
+    call = inference("--max_length", length, *arguments)
+    infer(call, Console(silent=call.as_json))
+    return capsys.readouterr().out
+
+
+def test_each_prompt_of_the_demo_is_continued(place, capsys):
+    said = told(capsys)
+    assert [said.count(f"💬 {prompt}\n") for prompt in DEMO_PROMPTS] == [1] * 4
+    assert "还没有" in said.split(DEMO_PROMPTS[-1])[-1]
+
+
+def test_a_prompt_takes_the_place_of_the_four(place, capsys, monkeypatch):
+    monkeypatch.setattr("h2q.cli.infer.read_prompt", lambda text: {"-": "piped"}.get(text, text))
+    for typed, prompt in (("mine", "mine"), ("-", "piped")):
+        said = told(capsys, "--prompt", typed)
+        assert said.count("💬") == 1 and f"💬 {prompt}\n{prompt}" in said
+
+
+def test_json_has_the_answers_of_the_demo_and_nothing_else(place, capsys):
+    lines = [json.loads(line) for line in told(capsys, "--json", "--seed", 5).splitlines()]
+    assert sorted(line["prompt"] for line in lines) == sorted(DEMO_PROMPTS)
+    assert {line["seed"] for line in lines} == {5, 6, 7, 8}
+    plain = told(capsys, "--seed", 5)
+    for line in lines:
+        assert f"{line['prompt']}{line['text']}" in plain
+
+
+def test_prompts_of_a_file_are_answered(place, capsys):
+    (place / "p.txt").write_text("one\ntwo\n")
+    lines = told(capsys, "--prompts_file", "p.txt", "--json").splitlines()
+    assert {json.loads(line)["prompt"] for line in lines} == {"one", "two"}
+    assert "💬 one\none" in told(capsys, "--prompts_file", "p.txt")
+
+
+def test_a_conversation_begins_with_the_prompt(place, capsys, monkeypatch):
+    monkeypatch.setattr("builtins.input", lambda shown: "quit")
+    assert "hello" in told(capsys, "--mode", "interactive", "--prompt", "hello")
+
+
+def test_files_and_lines_are_scored(place, capsys):
+    (place / "a.txt").write_text("one\ntwo\n")
+    (place / "b.txt").touch()
+    flags = ("--mode", "score", "a.txt", "b.txt")
+    whole = told(capsys, *flags).splitlines()
+    assert len(whole) == 2 and "a.txt" in whole[0] and "b.txt" in whole[1]
+    with_lines = told(capsys, *flags, "--lines").splitlines()
+    assert [line.split("\t")[1:] for line in with_lines[:2]] == [["1", "one"], ["2", "two"]]
+    assert with_lines[2:] == whole
+    objects = [json.loads(line) for line in told(capsys, *flags, "--lines", "--json").splitlines()]
+    assert [o.get("line") for o in objects] == [1, 2, None, None]
+    assert [o["bytes"] for o in objects] == [4, 4, 8, 0]
+    assert list(objects[0]) == ["file", "line", "bytes", "bits_per_byte", "perplexity", "text"]
+    assert objects[3] == {"file": "b.txt", "bytes": 0, "bits_per_byte": None, "perplexity": None}
+    assert float(with_lines[0].split("\t")[0]) == pytest.approx(
+        objects[0]["bits_per_byte"], abs=1e-4
+    )
+
+
+def test_a_model_is_exported(place, capsys):
+    pytest.importorskip("safetensors")
+    said = told(capsys, "--mode", "export", "--export_dir", "out", "--format", "transformers")
+    assert "transformers" in said and "out/model.safetensors" in said
+    assert (place / "out" / "tokenizer.json").exists()
+
+
+def test_statistics_are_those_beside_the_model(place, capsys):
+    paths = OutputPaths(place)
+    write_json(
+        paths.training_log,
+        [{"epoch": 9, "train_loss": 2.5, "eval_loss": 1.5, "eval_bits_per_byte": 1.25}],
+    )
+    said = told(capsys, "--model", paths.model, "--prompt", "x")
+    assert "第 9 轮" in said
+    paths.evolution_stats.write_text("[]")
+    infer(inference("--prompt", "x", "--max_length", 1), Console())
+    assert "evolution_stats.json" in capsys.readouterr().err

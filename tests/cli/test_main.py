@@ -1,10 +1,14 @@
 """The two programs as a person runs them: exit codes, languages, and one line for wrong use."""
 
 import os
+import signal
+import sys
 
 import pytest
 
-from tests.cli.conftest import fails, files_below
+from h2q.cli.main import chat_main, train_main
+from h2q.system.errors import Interrupted, SaveFailed, SettingError
+from tests.cli.conftest import fails, files_below, save_small_model
 from tests.conftest import chat, make_text, run_script, train
 
 
@@ -101,3 +105,124 @@ def test_a_terminal_of_another_encoding_is_served(workplace):
     result = chat("--max_length", 5, cwd=directory, env=environment, encoding="gbk")
     assert result.returncode == 0
     assert "人工智能是" in result.stdout
+
+
+# In this process.
+
+
+@pytest.fixture
+def inside(tmp_path, monkeypatch):
+    """An empty directory, in which a program can be called in this process."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["local_training_system.py"])
+    return tmp_path
+
+
+ENDINGS = [
+    (SettingError("dry.resume"), 2, "--dry_run"),
+    (SaveFailed("save.failed", path="x.pt", reason="full"), 1, "x.pt"),
+    (OSError(5, "broken", "disk"), 1, "disk"),
+    (OSError("odd"), 1, "odd"),
+    (ModuleNotFoundError("no", name="numpy"), 1, "numpy"),
+    (MemoryError(), 1, "内存"),
+    (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), 1, "内存"),
+]
+
+
+@pytest.mark.parametrize(("error", "code", "part"), ENDINGS, ids=lambda value: repr(value)[:20])
+def test_what_goes_wrong_is_one_line_and_an_exit_code(
+    inside, monkeypatch, capsys, error, code, part
+):
+    def fail(call, console):
+        raise error
+
+    monkeypatch.setattr("h2q.cli.train.train_or_evolve", fail)
+    assert train_main([]) == code
+    said = capsys.readouterr()
+    assert said.out == ""
+    [line] = said.err.splitlines()
+    assert line.startswith("❌ ") and part in line
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("a bug"), ModuleNotFoundError("no", name="left_pad"), ValueError("odd")]
+)
+def test_a_bug_keeps_its_traceback(inside, monkeypatch, error):
+    def fail(call, console):
+        raise error
+
+    monkeypatch.setattr("h2q.cli.train.train_or_evolve", fail)
+    with pytest.raises(type(error)):
+        train_main([])
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (["--data-dir", "my text"], "--data_dir 'my text' --resume"),
+        (["--resume", "--seed", "3"], "--resume --seed 3"),
+    ],
+)
+def test_an_interrupted_run_says_how_to_go_on(inside, monkeypatch, capsys, given, told):
+    def stop(call, console):
+        raise Interrupted("train.interrupted", step=3, path="x")
+
+    monkeypatch.setattr("h2q.cli.train.train_or_evolve", stop)
+    assert train_main(given) == 130
+    said = capsys.readouterr().err
+    assert f"local_training_system.py {told}\n" in said
+    assert said.count("--resume") == 1
+
+
+def test_ctrl_c_is_130_and_said_where_work_is_lost(inside, monkeypatch, capsys):
+    def stop(call, console):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("h2q.cli.train.train_or_evolve", stop)
+    monkeypatch.setattr("h2q.cli.infer.infer", stop)
+    assert train_main([]) == 130
+    assert capsys.readouterr().err
+    save_small_model(inside)
+    assert chat_main([]) == 130
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGTERM"), reason="no such signal")
+def test_termination_is_an_interrupt_wherever_it_comes(inside, monkeypatch):
+    monkeypatch.setattr(
+        "h2q.cli.train.train_or_evolve", lambda *_: os.kill(os.getpid(), signal.SIGTERM)
+    )
+    assert train_main([]) == 130
+
+
+def test_the_commands_get_the_checked_call(inside, monkeypatch, capsys):
+    """Of arguments and file; a trial goes its own way; --quiet silences what is said."""
+    seen = {}
+
+    def note(name):
+        return lambda call, console: seen.update({name: call}) or console.say("chat.bye")
+
+    for place in ("train.train_or_evolve", "dry_run.dry_run", "infer.infer"):
+        monkeypatch.setattr(f"h2q.cli.{place}", note(place.split(".")[0]))
+    (inside / "x.toml").write_text("seed = 7\nlang = 'en'\n[evolution]\nexposures = 9\n")
+    assert train_main(["--config", "x.toml", "--mode", "evolve"]) == 0
+    assert "Goodbye" in capsys.readouterr().out
+    assert seen["train"].training.seed == 7
+    assert seen["train"].evolution.exposures == 9
+    assert train_main(["--dry_run", "--quiet"]) == 0
+    assert seen["dry_run"].dry_run
+    save_small_model(inside)
+    assert chat_main(["--json", "--seed", "3"]) == 0
+    assert seen["infer"].sampling.seed == 3
+    assert capsys.readouterr().out == ""
+    monkeypatch.setattr(sys, "argv", ["local_inference_demo.py", "--prompt", "x"])
+    assert chat_main() == 0
+    assert seen["infer"].prompt == "x"
+
+
+@pytest.mark.parametrize("program", [train_main, chat_main])
+def test_the_network_is_forbidden_before_arguments_are_read(inside, monkeypatch, program):
+    done = []
+    monkeypatch.setattr("h2q.cli.main.forbid_network", lambda: done.append("forbidden"))
+    assert program(["--no_such_flag"]) == 2
+    assert done == ["forbidden"]

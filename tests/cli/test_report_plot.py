@@ -1,6 +1,7 @@
 """The picture of a run: what is drawn, and that nothing is missing from it."""
 
 import json
+import logging
 import math
 import os
 import sys
@@ -11,7 +12,7 @@ import pytest
 from h2q.cli import report_plot
 from h2q.system.console import Console
 from h2q.system.messages import catalogue
-from h2q.system.paths import EVOLUTION_STATS, REPORT, TRAINING_LOG
+from h2q.system.paths import EVOLUTION_STATS, REPORT, TRAINING_LOG, OutputPaths
 
 pytest.importorskip("matplotlib")
 
@@ -134,6 +135,7 @@ def test_every_label_is_looked_up_in_the_font(monkeypatch):
         ([{"epoch": 1, "step": 3, "train_loss": "x", "curve": [3, {}, {"step": None}]}], []),
         ([{**epoch(1), "curve": 7}], [{"promoted": 3, "difference": {"mean": "x"}}]),
         ([epoch(1)], [{"difference": {"mean": 0.1, "low": None, "high": None}}]),
+        ([epoch(1), {**epoch(2), "step": 10**400, "train_loss": 10**400}], []),
         (["x", None, {"step": True}], ["x"]),
         ({}, {}),
     ],
@@ -141,7 +143,7 @@ def test_every_label_is_looked_up_in_the_font(monkeypatch):
 def test_what_is_not_as_it_should_be_is_left_out(tmp_path, log, history, capsys):
     (tmp_path / TRAINING_LOG).write_text(json.dumps(log))
     (tmp_path / EVOLUTION_STATS).write_text(json.dumps({"history": history}))
-    report_plot.write_report(tmp_path, Console())
+    report_plot.write_report(OutputPaths(tmp_path), Console())
     said = capsys.readouterr()
     assert said.err == ""
     assert (REPORT in said.out) == (tmp_path / REPORT).exists()
@@ -150,7 +152,7 @@ def test_what_is_not_as_it_should_be_is_left_out(tmp_path, log, history, capsys)
 def test_damaged_files_leave_no_picture(tmp_path):
     (tmp_path / TRAINING_LOG).write_text("rubbish")
     (tmp_path / EVOLUTION_STATS).write_text("[]")
-    report_plot.write_report(tmp_path, Console())
+    report_plot.write_report(OutputPaths(tmp_path), Console())
     assert not (tmp_path / REPORT).exists()
 
 
@@ -162,6 +164,40 @@ def test_a_number_that_is_none_is_not_drawn():
 def test_without_matplotlib_it_says_what_to_install(tmp_path, monkeypatch, capsys):
     (tmp_path / TRAINING_LOG).write_text(json.dumps(LOG))
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    report_plot.write_report(tmp_path, Console())
+    report_plot.write_report(OutputPaths(tmp_path), Console())
     assert "pip install matplotlib" in capsys.readouterr().out
     assert not (tmp_path / REPORT).exists()
+
+
+@pytest.mark.parametrize("history", [[], HISTORY])
+def test_the_picture_is_written_and_named(tmp_path, capsys, history):
+    paths = OutputPaths(tmp_path)
+    paths.training_log.write_text(json.dumps(LOG))
+    if history:
+        paths.evolution_stats.write_text(json.dumps({"history": history}))
+    logger = logging.getLogger("matplotlib")
+    before = logger.level
+    report_plot.write_report(paths, Console())
+    assert paths.report.read_bytes().startswith(b"\x89PNG")
+    assert str(paths.report) in capsys.readouterr().out
+    assert logger.level == before
+
+
+def test_without_a_run_there_is_no_picture(tmp_path, capsys):
+    report_plot.write_report(OutputPaths(tmp_path), Console())
+    assert list(tmp_path.iterdir()) == []
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_gain_is_a_difference_turned_round():
+    """The challenger's loss less the champion's is below zero where the challenger is better."""
+    history = [
+        cycle(1, True, -0.25, -0.5, -0.125),
+        cycle(2, True, -0.25, -0.5, -0.125, "facts"),
+        {**cycle(5, True, 1.0, 0.0, 2.0), "difference": {"mean": 0.5}},
+        cycle(6, False, -1.0, -2.0, 0.0),
+    ]
+    first, second = report_plot._gains(history, "prose", True)
+    assert first == (1.0, 0.25, 0.125, 0.25)
+    assert second[:2] == (5.0, -0.5) and all(map(math.isnan, second[2:]))
+    assert list(report_plot._gains(history, "facts", True)) == [(2.0, 25.0, 12.5, 25.0)]

@@ -225,6 +225,16 @@ def test_eval_path_without_text(folder, cache, tmp_path, size):
         open_corpus(folder, cache, context_length=CONTEXT, eval_path=held)
 
 
+def test_heldout_text_with_nothing_to_predict_is_too_short(folder, cache, tmp_path):
+    (folder / "a.txt").write_bytes(text_of(600))
+    held = tmp_path / "held.txt"
+    held.write_bytes(b"x")
+    with pytest.raises(CorpusError, match=r"held\.txt") as caught:
+        open_corpus(folder, cache, context_length=CONTEXT, eval_path=held)
+    assert caught.value.key == "corpus.short"
+    assert (caught.value.values["size"], caught.value.values["needed"]) == (1, 2)
+
+
 def test_fingerprint_names_the_text_and_the_split(folder, cache, tmp_path):
     def fingerprint(eval_path=None):
         return open_corpus(folder, cache, context_length=CONTEXT, eval_path=eval_path).fingerprint
@@ -271,6 +281,22 @@ def test_read_equals_the_chosen_parts(data):
     start, length = data.draw(st.integers(0, 300)), data.draw(st.integers(0, 300))
     expected = bytes(whole[position % len(whole)] for position in range(start, start + length))
     assert stream.read(start, length) == expected
+
+
+@given(st.data())
+def test_a_part_reads_as_the_pieces_it_is_made_of(data):
+    """Pieces of one segment each, in any order, also more than once."""
+    files = [bytes(range(40)), bytes(range(100, 160))]
+    stream = stream_of(files)
+    whole = files[0] + b"\xff" + files[1] + b"\xff"
+    begins = {0: 40, 41: 60}  # of the segments that are text, with their lengths
+    wanted = []
+    for _ in range(data.draw(st.integers(1, 5))):
+        begin = data.draw(st.sampled_from(sorted(begins)))
+        start = data.draw(st.integers(0, begins[begin] - 1))
+        wanted.append((begin + start, data.draw(st.integers(1, begins[begin] - start))))
+    part = stream.part(wanted)
+    assert part.read(0, len(part)) == b"".join(whole[a : a + length] for a, length in wanted)
 
 
 def test_documents_end_with_the_marker(folder, cache):

@@ -1,3 +1,4 @@
+import gc
 import hashlib
 import json
 import sqlite3
@@ -43,6 +44,12 @@ def test_facts_are_read(directory):
     assert base.fact(4) == facts[3]
     assert base.facts_by_id(["f9", "none", "f2"]) == [facts[9], facts[2]]
     assert base.problem_count == 0
+
+
+def test_facts_can_be_read_to_the_end_when_nothing_else_holds_the_knowledge_base(directory):
+    facts = load_knowledge_base(directory).facts()
+    gc.collect()
+    assert len(list(facts)) == 30
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,9 @@
+"""What is shown to a person: it arrives, harms no terminal, and stops no work."""
+
 import contextlib
 import errno
 import io
+import json
 import os
 import re
 import struct
@@ -11,7 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from h2q.system.console import Console, duration, prepare_streams, printable
+from h2q.system.console import Console, columns, duration, prepare_streams, printable
+from h2q.system.errors import SaveFailed
 
 MARKS = "\u061c\u200e\u200f\ufeff"  # invisible, and two of them turn the direction of text
 BIDIRECTIONAL = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
@@ -267,3 +271,33 @@ def test_bar_goes_when_the_work_fails(monkeypatch):
         raise KeyError
     console.warn("error", error="after")
     assert terminal.getvalue().endswith("\r❌ after\n")
+
+
+def test_a_chinese_character_takes_two_columns():
+    assert [columns(text) for text in ("", "ab", "学习", "a，é")] == [0, 2, 4, 4]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "UTF8", "gbk", "ascii", None])
+def test_data_is_the_same_in_every_encoding(monkeypatch, encoding):
+    """A line of JSON without what could act on a terminal, even from a silent console."""
+    value = {"text": "学习 🚀 \u202e\x9b é"}
+    stream = narrow_stream(encoding or "utf-8")
+    monkeypatch.setattr(sys, "stdout", stream)
+    if encoding is None:  # a stream that does not tell
+        stream = io.StringIO()
+        monkeypatch.setattr(sys, "stdout", stream)
+    Console(silent=True).data(json.dumps(value, ensure_ascii=False))
+    written = stream.getvalue() if encoding is None else stream.buffer.getvalue().decode(encoding)
+    assert json.loads(written) == value
+    assert not any(map(acts_on_a_terminal, written))
+
+
+def test_data_that_cannot_be_written_is_an_error(monkeypatch):
+    """Unlike a sentence, which may be lost."""
+    stream = Broken(OSError(errno.ENOSPC, "full"))
+    monkeypatch.setattr(sys, "stdout", stream)
+    with pytest.raises(SaveFailed, match="full"):
+        Console().data("{}")
+    assert stream.closed
+    with pytest.raises(SaveFailed):
+        Console().data("{}")

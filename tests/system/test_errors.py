@@ -1,3 +1,5 @@
+"""The tree of errors, their exit codes and sentences."""
+
 import re
 
 import pytest

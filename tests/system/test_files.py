@@ -1,3 +1,5 @@
+"""Files are whole or not there, whatever happens; a directory is held by one process."""
+
 import errno
 import hashlib
 import json
@@ -16,6 +18,7 @@ from h2q.system.files import (
     link_or_copy,
     locked_directory,
     parse_json,
+    promote,
     read_json,
     sha256_of_file,
     write_atomically,
@@ -369,3 +372,25 @@ def test_json_in_a_pipe_is_refused_unread(tmp_path):
     os.mkfifo(tmp_path / "pipe.json")
     with pytest.raises(UnusableInput, match=r"pipe\.json"):
         read_json(tmp_path / "pipe.json")
+
+
+def test_promotion_is_one_rename_made_durable(old_file, monkeypatch):
+    new = old_file.with_name("new")
+    new.write_bytes(b"new")
+    done = record_operations(monkeypatch)
+    promote(new, old_file)
+    assert done == ["rename", "sync directory"]
+    assert old_file.read_bytes() == b"new" and not new.exists()
+
+
+def test_a_promotion_that_fails_names_its_target(old_file):
+    with pytest.raises(SaveFailed, match="file"):
+        promote(old_file.with_name("missing"), old_file)
+    assert old_file.read_bytes() == b"old"
+
+
+def test_windows_makes_renames_durable_by_itself(tmp_path, monkeypatch):
+    done = record_operations(monkeypatch)
+    monkeypatch.setattr(os, "name", "nt")
+    files.sync_directory(tmp_path)
+    assert done == []

@@ -1,5 +1,12 @@
+"""The tripwire: each attempt in a process of its own, because it cannot be disarmed."""
+
+import socket
+import sys
+
 import pytest
 
+from h2q.system import offline
+from h2q.system.errors import NetworkBlocked
 from tests.conftest import run_python
 
 SCRIPT = """
@@ -64,3 +71,40 @@ def test_second_call_adds_no_second_hook():
         "o.forbid_network(); o.forbid_network(); print(len(n))"
     )
     assert outcome(counted, armed=False) == "1\n"
+
+
+@pytest.mark.parametrize(
+    ("event", "arguments"),
+    [
+        ("socket.getaddrinfo", ("localhost", 80)),
+        ("socket.gethostbyname", ("localhost",)),
+        ("socket.__new__", (None, socket.AF_INET, socket.SOCK_STREAM, 0)),
+        ("socket.__new__", (None, socket.AF_INET6, socket.SOCK_STREAM, 0)),
+        ("socket.__new__", (None, -1, -1, -1)),
+    ],
+)
+def test_events_that_reach_out_are_refused(event, arguments):
+    with pytest.raises(NetworkBlocked) as error:
+        offline._hook(event, arguments)
+    assert error.value.values == {"event": event}
+
+
+@pytest.mark.parametrize(
+    ("event", "arguments"),
+    [
+        ("open", ("socket.getaddrinfo",)),
+        ("socket.bind", (None, "path")),
+        ("socket.__new__", (None, getattr(socket, "AF_UNIX", 1), socket.SOCK_STREAM, 0)),
+    ],
+)
+def test_other_events_pass(event, arguments):
+    offline._hook(event, arguments)
+
+
+def test_it_is_armed_once(monkeypatch):
+    hooks = []
+    monkeypatch.setattr(sys, "addaudithook", hooks.append)
+    monkeypatch.setattr(offline, "_armed", False)
+    offline.forbid_network()
+    offline.forbid_network()
+    assert hooks == [offline._hook]

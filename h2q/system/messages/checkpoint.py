@@ -11,11 +11,11 @@ MESSAGES: dict[str, tuple[str, str]] = {
     ),
     "model.damaged": (
         "{path} 已损坏或不是模型文件；请用备份替换它，或重新训练。",
-        "{path} is damaged or no model file; replace it from a backup or train again.",
+        "{path} is damaged, or is not a model file; replace it from a backup or train again.",
     ),
     "model.foreign": (
-        "{path} 不是 H2Q-Evo 的这类文件；请指定 h2q_trained_model.pt。",
-        "{path} is not this kind of H2Q-Evo file; name an h2q_trained_model.pt.",
+        "{path} 不是 H2Q-Evo 的模型文件，或不是这里需要的那一种；请指定 h2q_trained_model.pt。",
+        "{path} is not a model file of H2Q-Evo, or not the kind needed here; name an h2q_trained_model.pt.",
     ),
     "model.version": (
         "{path} 的格式版本 {version!r} 不受支持；请升级程序或重新训练。",
@@ -31,8 +31,8 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "model file or train again.",
     ),
     "model.not_finite": (
-        "{path} 中的权重 {name} 含有无穷或非数值；请使用更早的检查点或重新训练。",
-        "{path} holds weights that are not finite ({name}); use an older one or train again.",
+        "{path} 中的权重 {name} 含有无穷大或 NaN（不是数）；请使用更早的检查点或重新训练。",
+        "{path} holds weights that are infinite or NaN ({name}); use an older file or train again.",
     ),
     "checkpoint.all_damaged": (
         "{path} 中的检查点全部损坏；请恢复备份，或去掉 --resume 重新开始。",
@@ -42,29 +42,29 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "export.card": (
         "# 用 H2Q-Evo 训练的字节级语言模型\n\n"
         "- 参数: {parameters:,}（{layers} 层，宽 {width}，{heads} 头，上下文 {context} 字节）\n"
-        "- 结构: GPT-NeoX，顺序残差；词汇表是 256 个字节（UTF-8），0 填充，255 结束文本\n"
+        "- 结构: GPT-NeoX，顺序残差；词汇表是 256 个字节（UTF-8），0 用于填充，255 表示文本结束\n"
         "- 取自第 {epoch} 轮（第 {step} 步），留出文本上的损失 {loss}（每字节，nat）；进化周期 {cycle}\n\n"
         "## 限制\n\n"
         "这样小的模型学到的是训练文本的用词和文风；它不会推理，说的话也不保证属实，还可能原样复述训练文本。"
-        "分享之前，请确认训练文本允许您这样做。\n\n"
+        "分享之前，请确认您有权公开训练文本的内容。\n\n"
         "## 来历\n\n```json\n{provenance}\n```\n",
         "# A byte-level language model trained with H2Q-Evo\n\n"
         "- {parameters:,} parameters ({layers} layers, width {width}, {heads} heads, context of "
         "{context} bytes)\n"
-        "- GPT-NeoX with sequential residuals; the vocabulary is the 256 bytes (UTF-8), 0 pads, 255 "
-        "ends a text\n"
+        "- GPT-NeoX with sequential residuals; the vocabulary is the 256 bytes (UTF-8), 0 is "
+        "padding, 255 marks the end of a text\n"
         "- from epoch {epoch} (step {step}), loss on held-out text {loss} (nats per byte); "
         "evolution cycle {cycle}\n\n"
         "## Limits\n\n"
-        "So small a model learns the words and the style of its text; it does not reason, what it "
-        "says need not be true, and it may repeat its text verbatim. Before you share it, make sure "
-        "that the text allows it.\n\n"
+        "A model this small learns the words and the style of its text; it does not reason, what it "
+        "says need not be true, and it may repeat its text word for word. Before you share it, make "
+        "sure that you may share the text it was trained on.\n\n"
         "## Provenance\n\n```json\n{provenance}\n```\n",
     ),
     "export.card_safetensors": (
-        "{about}\n## 使用\n\n`model.safetensors` 是权重，`config.json` 是尺寸；张量的名字与 `h2q.model.Transformer` 相同。\n",
+        "{about}\n## 使用\n\n`model.safetensors` 是权重，`config.json` 是尺寸；张量的名字与 `h2q.model.transformer.Transformer` 相同。\n",
         "{about}\n## Use\n\n`model.safetensors` holds the weights, `config.json` the dimensions; tensors "
-        "have the names of `h2q.model.Transformer`.\n",
+        "have the names of `h2q.model.transformer.Transformer`.\n",
     ),
     "export.card_transformers": (
         "{about}\n## 使用\n\n```python\nfrom transformers import AutoModelForCausalLM, AutoTokenizer\n\n"

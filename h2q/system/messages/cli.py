@@ -14,7 +14,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     ),
     "settings.toml": (
         "{path} 不是有效的 TOML（{reason}）；请修正后再试。",
-        "{path} is no valid TOML ({reason}); mend it and try again.",
+        "{path} is not valid TOML ({reason}); correct it and try again.",
     ),
     "settings.unknown": (
         "{path} 中的设置 {name} 不存在，最接近的是 {nearest}。",
@@ -76,10 +76,13 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "--mode score needs files: {chat_program} --mode score FILE...",
     ),
     "usage.no_files": (
-        "只有 --mode score 才接受文件 {name}；要续写文字请用 --prompt。",
-        "Only --mode score takes files, {name} is one; use --prompt for text to continue.",
+        "只有 --mode score 才接受文件（这里给了 {name}）；要续写文字请用 --prompt。",
+        "Only --mode score takes files ({name} was given); use --prompt for text to continue.",
     ),
-    "usage.not_in": ("{flag} 不能用于 --mode {mode}。", "{flag} does not go with --mode {mode}."),
+    "usage.not_in": (
+        "{flag} 不能用于 --mode {mode}。",
+        "{flag} cannot be used with --mode {mode}.",
+    ),
     "usage.prompt_or_file": (
         "--prompt 和 --prompts_file 只能给一个。",
         "Give --prompt or --prompts_file, not both.",
@@ -99,13 +102,13 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "report.speed": ("速度（字节/秒）", "Speed (bytes/s)"),
     "report.minutes": ("分钟", "minutes"),
     "report.evolution": (
-        "进化：新模型的改进及其区间",
+        "进化：新模型的改进及其置信区间",
         "Evolution: gain of the new model",
     ),
     "report.promoted": ("采用", "kept"),
     "report.rejected": ("未采用", "not kept"),
     "report.cycle": ("周期", "cycle"),
-    "report.facts": ("新事实答对（百分点）", "new facts right (points)"),
+    "report.facts": ("新事实答对（百分点）", "new facts right (percentage points)"),
     "report.prose": ("留出文本（比特 / 字节）", "held-out text (bits per byte)"),
     "help.format": (
         "导出格式：safetensors（原样）或 transformers（GPT-NeoX，默认：safetensors）",
@@ -172,11 +175,11 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "help.resume": (
         "从最新的有效检查点继续；进化模式下从中断的周期和阶段继续",
         "go on from the newest valid checkpoint; with --mode evolve, in the cycle and phase where "
-        "it was broken off",
+        "it was interrupted",
     ),
     "help.preset": (
         "预设：readme（README 的 8M 模型，默认）、fast（同样的模型，学得快得多）或 tiny（约 1M 参数，先试试看）",
-        "readme (the README's 8M model, default), fast (the same model learns much faster) or tiny "
+        "readme (the README's 8M model, default), fast (the same model, learning much faster) or tiny "
         "(about 1M parameters, for a first try)",
     ),
     "help.config": (
@@ -214,7 +217,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "demo：续写四个提示并显示统计；interactive：交互对话；score：给文件打分；export：导出给别的"
         "工具（默认：demo）",
         "demo: continue four prompts and show statistics; interactive: type your own; score: how "
-        "well the model expects files; export: for other tools (default: demo)",
+        "well the model predicts files; export: write it for other tools (default: demo)",
     ),
     "help.model": (
         "模型文件（默认：h2q_project/h2q_trained_model.pt）",
@@ -251,8 +254,8 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "only the likeliest bytes that together have probability p (default: 1)",
     ),
     "help.min_p": (
-        "只选概率不低于最可能者这一比例的字节（默认：0）",
-        "only bytes at least this share as likely as the likeliest (default: 0)",
+        "不选概率低于最高概率乘以此值的字节（默认：0）",
+        "only bytes whose probability is at least this share of the highest (default: 0)",
     ),
     "help.repetition_penalty": (
         "对最近 64 字节中出现过的字节的惩罚，1 为无（默认：1）",
@@ -260,7 +263,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     ),
     "help.loop_guard": (
         "同一段文字连续出现 N 次时停止，0 为不管（默认：0）",
-        "stop when the same passage came N times in a row, 0: never (default: 0)",
+        "stop when the same passage comes N times in a row, 0: never (default: 0)",
     ),
     "help.stop": (
         "写到这个字符串时停止（不输出它）；可多次给出；\\n 表示换行",

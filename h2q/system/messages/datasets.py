@@ -42,7 +42,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     ),
     "score.regular": (
         "{path} 不是普通文件；请给出文本文件。",
-        "{path} is not a regular file; name a file of text.",
+        "{path} is not a regular file; name a text file.",
     ),
     "skip.empty": ("空文件", "empty"),
     "skip.special": ("不是普通文件", "not a regular file"),
@@ -89,7 +89,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "knowledge.no_object": ("不是 JSON 对象", "not a JSON object"),
     "knowledge.no_field": (
         "{name} 缺失、为空，或不是单行文字",
-        "{name} is missing, empty, or no text of one line",
+        "{name} is missing, empty, or not a single line of text",
     ),
     "knowledge.no_language": (
         "lang 是 {value!r}，应为 zh 或 en",
@@ -97,11 +97,11 @@ MESSAGES: dict[str, tuple[str, str]] = {
     ),
     "knowledge.aliases": (
         "aliases 不是由单行文字组成的列表",
-        "aliases is no list of texts of one line",
+        "aliases is not a list of single lines of text",
     ),
     "knowledge.same_id": (
         "编号 {id!r} 已用于 {file} 第 {line} 行",
-        "the id {id!r} is already that of {file}, line {line}",
+        "the id {id!r} is already used in {file}, line {line}",
     ),
     "knowledge.repeated": (
         "与 {file} 第 {line} 行是同一个事实（{object}）",

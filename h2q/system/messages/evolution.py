@@ -13,8 +13,8 @@ MESSAGES: dict[str, tuple[str, str]] = {
     ),
     "evolve.changed": (
         "{name} 与被中断的进化不同，无法继续；请改回来，或去掉 --resume 开始新的进化。",
-        "{name} is not what it was in the evolution that was broken off; change it back, or begin a "
-        "new one without --resume.",
+        "{name} is not what it was in the evolution that was interrupted; change it back, or begin "
+        "a new one without --resume.",
     ),
     "evolve.nothing_to_resume": (
         "ℹ️ 没有未完成的进化，开始新的进化。",
@@ -26,8 +26,8 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "evolution begins afresh.",
     ),
     "evolve.sealed_anew": (
-        "⚠️ 文本、说法或设置变了：留出的内容重新封存，之前学会的事实会重新检查。",
-        "⚠️ Text, wordings or settings have changed: what is held out is sealed anew, and facts "
+        "⚠️ 文本、问法或设置变了：留出的内容重新选定，之前学会的事实会重新检查。",
+        "⚠️ Text, wordings or settings have changed: what is held out is chosen anew, and facts "
         "learnt before are checked again.",
     ),
     "evolve.cycle": ("\n🔄 进化周期 {cycle}/{cycles}", "\n🔄 Evolution cycle {cycle}/{cycles}"),
@@ -58,9 +58,9 @@ MESSAGES: dict[str, tuple[str, str]] = {
     ),
     "evolve.generated": (
         "🧪 生成 {documents:,} 条数据（{size:,} 字节：{kinds}），复习原文 {replay:,} 字节，"
-        "防火墙剔除 {excluded} 条",
+        "因与留出内容重合而剔除 {excluded} 条",
         "🧪 Generated {documents:,} documents ({size:,} bytes: {kinds}), replay of {replay:,} "
-        "bytes, {excluded} rejected by the firewall",
+        "bytes, {excluded} dropped because they overlap what is held out",
     ),
     "kind.statement": ("陈述", "statements"),
     "kind.question": ("问答", "questions"),
@@ -91,18 +91,18 @@ MESSAGES: dict[str, tuple[str, str]] = {
     ),
     "gate.not_better": ("未证明更好", "not shown to be better"),
     "gate.prose_worse": (
-        "不能排除对评估文本变差超过 0.01",
-        "may be worse on held-out text by more than 0.01",
+        "不能排除评估文本的每字节比特变差超过 0.01",
+        "may be worse on held-out text by more than 0.01 bits per byte",
     ),
     "gate.forgotten": (
         "以前学会的事实忘了超过 2 个百分点（至少 2 个）",
-        "more than 2 points of the facts learnt before, and at least two, are forgotten",
+        "more than 2 % of the facts learnt before, and at least two of them, are forgotten",
     ),
     "gate.canary": (
         "答出了不可能知道的事：留出内容可能泄漏",
         "it answers what nobody can know: something held out may have leaked",
     ),
-    "gate.not_finite": ("测量结果不是有限的数", "a measure is not finite"),
+    "gate.not_finite": ("测量结果是无穷大或 NaN（不是数）", "a measurement is infinite or NaN"),
     "evolve.promoted": ("✅ 采用新模型", "✅ New model kept"),
     "evolve.rejected": ("❌ 保留原模型", "❌ Old model kept"),
     "evolve.verdict": (
@@ -113,7 +113,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     ),
     "evolve.verdict_few": (
         "⚖️ {verdict}：{measure}改进 {improvement:.4f}（可比的太少，给不出区间），{reason}",
-        "⚖️ {verdict}: {measure} better by {improvement:.4f} (too little to compare for an interval), "
+        "⚖️ {verdict}: {measure} better by {improvement:.4f} (too few comparisons for an interval), "
         "{reason}",
     ),
     "evolve.failed": (

@@ -3,7 +3,7 @@
 MESSAGES: dict[str, tuple[str, str]] = {
     "prompts.unreadable": (
         "无法读取提示文件 {path}：{reason}。",
-        "The file of prompts {path} cannot be read: {reason}.",
+        "The prompts file {path} cannot be read: {reason}.",
     ),
     "prompts.line": (
         "⚠️ {path} 第 {line} 行不能用，已略过：{reason}",
@@ -24,7 +24,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     ),
     "chat.cut": (
         "⚠️ 提示太长，模型只看得到最后 {kept} 字节（共 {size}）。",
-        "⚠️ The prompt is long: the model sees its last {kept} bytes of {size}.",
+        "⚠️ The prompt is too long: the model sees only the last {kept} of its {size} bytes.",
     ),
     "chat.training": (
         "\n📈 最近一次训练: 第 {epoch} 轮 | 训练损失: {train_loss:.4f} | 评估损失: {eval_loss:.4f} | "
@@ -61,7 +61,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "⚙️ {settings}\n   conversation: {turns} turns, {size} bytes",
     ),
     "chat.undone": ("↩️ 已收回：{text}", "↩️ Taken back: {text}"),
-    "chat.nothing": ("还没有说过话。", "Nothing was said yet."),
+    "chat.nothing": ("还没有说过话。", "Nothing has been said yet."),
     "chat.cleared": ("🧹 已忘掉对话。", "🧹 The conversation is forgotten."),
     "chat.no_file": (
         "请给出文件名，例如 /save 对话.json。",

@@ -24,7 +24,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     ),
     "setting.stop": (
         "stop 的值 {value!r} 不对，应为若干非空字符串。",
-        "stop: {value!r} is not a tuple of strings that are not empty.",
+        "stop: {value!r} is wrong, it must be strings that are not empty.",
     ),
     "setting.unknown": (
         "未知的设置 {name!r}，最接近的是 {nearest!r}。",
@@ -41,14 +41,14 @@ MESSAGES: dict[str, tuple[str, str]] = {
     ),
     "file.json": (
         "{path} 无法使用：{reason}；请修复或移走这个文件。",
-        "{path} cannot be used: {reason}; mend it or move it away.",
+        "{path} cannot be used: {reason}; repair it or move it away.",
     ),
     "file.system": (
         "{path}：{reason}；请检查路径和权限。",
         "{path}: {reason}; check path and permissions.",
     ),
     "output.failed": (
-        "结果写不出去：{reason}；已写出的部分完好。",
+        "无法写出结果：{reason}；已写出的部分完好。",
         "The output cannot be written: {reason}; what was written before is intact.",
     ),
     "save.failed": (
@@ -57,7 +57,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "permissions, then try again (--resume).",
     ),
     "save.not_synced": (
-        "{path} 已写好，但系统无法确认它已落盘（{reason}）；请检查磁盘后再试（--resume）。",
+        "{path} 已写好，但系统无法确认它已存入磁盘（{reason}）；请检查磁盘后再试（--resume）。",
         "{path} is in its place, but the system could not confirm that it is on disk ({reason}). "
         "Check the disk, then try again (--resume).",
     ),
@@ -71,7 +71,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     ),
     "progress.bar": (
         "已用 {elapsed} · 剩余 {remaining}",
-        "{elapsed} gone · {remaining} left",
+        "{elapsed} elapsed · {remaining} left",
     ),
     "time.seconds": ("{count:.0f} 秒", "{count:.0f} s"),
     "time.minutes": ("{count:.0f} 分钟", "{count:.0f} min"),

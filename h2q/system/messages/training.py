@@ -55,7 +55,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     ),
     "train.quicker": (
         "   想快些：--max_minutes 30 按时间训练（--preset fast 学得最快，--preset tiny 是小模型）",
-        "   Quicker: --max_minutes 30 plans the time (--preset fast learns most, tiny is a small model)",
+        "   Quicker: --max_minutes 30 trains for that long (--preset fast learns most, tiny is a small model)",
     ),
     "train.epoch": (
         "\n📅 Epoch {epoch}/{epochs}\n----------------------------------------",
@@ -114,7 +114,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "   {chat_program} --mode demo{model}\n"
         "   {chat_program} --mode interactive{model}\n"
         "   {train_program} --mode evolve --cycles 3{places}",
-        "💡 So small a model learns the words and the style of your text; it does not reason, and "
+        "💡 A model this small learns the words and the style of your text; it does not reason, and "
         "what it says need not be true. Next:\n"
         "   {chat_program} --mode demo{model}\n"
         "   {chat_program} --mode interactive{model}\n"
@@ -129,9 +129,9 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "Stopped at once; --resume goes on from the last save.",
     ),
     "train.diverged": (
-        "第 {step} 步的损失或梯度不是有限的数，训练已停止，之前的检查点完好；请用更小的 --lr 重新训练。",
-        "The loss or gradient of step {step} is not finite; training has stopped and earlier "
-        "checkpoints are intact. Train again with a smaller --lr.",
+        "第 {step} 步的损失或梯度不是有限的数（无穷大或 NaN），训练已停止，之前的检查点完好；请用更小的 --lr 重新训练。",
+        "The loss or gradient of step {step} is not finite (infinite or NaN); training has stopped "
+        "and earlier checkpoints are intact. Train again with a smaller --lr.",
     ),
     "resume.from": (
         "⏯️ 从第 {epoch} 轮第 {batch} 批继续。",

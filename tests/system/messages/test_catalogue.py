@@ -215,3 +215,22 @@ def test_default_language_follows_the_environment(monkeypatch, wanted, language)
     if wanted is not None:
         monkeypatch.setenv("H2Q_LANG", wanted)
     assert catalogue.default_language() == language
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_language_that_was_chosen_is_in_use(language):
+    catalogue.set_language(language)
+    assert catalogue.language() == language
+    assert message("chat.bye") == MESSAGES["chat.bye"][LANGUAGES.index(language)]
+
+
+def test_a_sentence_in_another_language_than_the_one_in_use():
+    assert catalogue.message_in("en", "chat.bye") == "👋 Goodbye!"
+
+
+def test_sentences_say_how_the_programs_are_started(monkeypatch):
+    monkeypatch.setattr(catalogue, "_programs", dict(catalogue._programs))
+    assert "python3 local_training_system.py --mode train" in message("model.missing", path="m")
+    catalogue.set_programs("h2q-train", "h2q-chat")
+    assert "h2q-train --mode train" in message("model.missing", path="m")
+    assert "h2q-chat --mode score" in message("usage.files")

@@ -1,0 +1,129 @@
+"""The text and the knowledge base of a call."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+import h2q
+from h2q.cli import inputs
+from h2q.cli.inputs import (
+    is_without_text,
+    knowledge_dir,
+    open_knowledge,
+    open_text,
+    report_knowledge,
+    require_usable,
+    say_banner,
+)
+from h2q.system.console import Console
+from h2q.system.errors import CorpusError, KnowledgeError, SettingError
+from h2q.system.paths import OutputPaths, shipped_knowledge_dir
+from tests.cli.conftest import training
+from tests.conftest import CHINESE, make_text
+
+PROBLEMS = 13
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """The current directory, with text and a knowledge base that is partly unusable."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "t.txt").write_text(make_text(6000), encoding="utf-8")
+    (tmp_path / "kb").mkdir()
+    (tmp_path / "kb" / "facts.jsonl").write_text("rubbish\n" * PROBLEMS)
+    passages = "\n\n".join(make_text(400, seed) for seed in range(10, 16))
+    (tmp_path / "kb" / "passages.txt").write_text(passages, encoding="utf-8")
+    return tmp_path
+
+
+def test_a_path_without_text_is_refused(place):
+    (place / "empty").mkdir()
+    require_usable(training("--data_dir", "t.txt", "--eval_dir", "t.txt"))
+    require_usable(training())
+    for flag in ("--data_dir", "--eval_dir"):
+        for path in ("empty", "nowhere"):
+            with pytest.raises(CorpusError, match=path):
+                require_usable(training(flag, path))
+
+
+def test_a_device_or_an_extra_that_is_missing_is_refused(monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(SettingError) as error:
+        require_usable(training("--device", "cuda"))
+    assert error.value.key == "device.missing"
+
+    def missing():
+        raise SettingError("extra.missing", name="tensorboard", extra="tensorboard")
+
+    monkeypatch.setattr(inputs, "require_tensorboard", missing)
+    require_usable(training())
+    with pytest.raises(SettingError, match="tensorboard"):
+        require_usable(training("--tensorboard"))
+
+
+def test_where_there_is_no_text(place):
+    (place / "empty").mkdir()
+    found = [is_without_text(place / name) for name in ("nowhere", "empty", "t.txt", "kb")]
+    assert found == [True, True, False, False]
+
+
+def test_text_is_opened_as_the_call_says(place):
+    (place / "g.txt").write_bytes((CHINESE * 80).encode("gb18030"))
+    call = training("--encoding", "gb18030", "--eval_dir", "t.txt")
+    paths = OutputPaths(place / "out")
+    corpus = open_text(call, Path("g.txt"), paths, 64)
+    assert corpus.scan.encodings == {"gb18030": 1}
+    assert corpus.heldout_scan.files[0].path.name == "t.txt"
+    assert any(paths.transcoded.iterdir())
+
+
+def test_the_knowledge_base_that_is_meant(place):
+    assert knowledge_dir(training()) == shipped_knowledge_dir()
+    (place / "data" / "knowledge_base").mkdir(parents=True)
+    assert knowledge_dir(training()) == Path("data/knowledge_base")
+    assert knowledge_dir(training("--knowledge_dir", "kb")) == Path("kb")
+
+
+def test_an_empty_knowledge_base_is_none_where_nobody_named_it(place):
+    default = place / "data" / "knowledge_base"
+    default.mkdir(parents=True)
+    assert open_knowledge(training(), OutputPaths(place), 64) is None
+    with pytest.raises(KnowledgeError):
+        open_knowledge(training("--knowledge_dir", default), OutputPaths(place), 64)
+
+
+def test_what_cannot_be_used_is_shown_and_all_of_it_written(place, capsys):
+    call, paths = training("--knowledge_dir", "kb"), OutputPaths(place / "out")
+    knowledge = open_knowledge(call, paths, 512)
+    assert paths.knowledge_index.exists()
+    report_knowledge(call, knowledge, None, Console())
+    trial = capsys.readouterr()
+    assert "段落 6" in trial.out
+    assert trial.err.count("facts.jsonl 第") == 10
+    assert not paths.knowledge_problems.exists()
+    report_knowledge(call, knowledge, paths.knowledge_problems, Console())
+    said = capsys.readouterr()
+    assert said.out == trial.out and said.err.startswith(trial.err)
+    assert f"{PROBLEMS - 10} " in said.err.removeprefix(trial.err)
+    lines = paths.knowledge_problems.read_text(encoding="utf-8").splitlines()
+    assert len(lines) == PROBLEMS
+    assert lines[4].startswith(f"{Path('kb', 'facts.jsonl')}:5: ")
+
+
+def test_few_problems_need_no_list(place, capsys):
+    (place / "kb" / "facts.jsonl").write_text("rubbish\n" * 10)
+    call, paths = training("--knowledge_dir", "kb"), OutputPaths(place / "out")
+    report_knowledge(call, open_knowledge(call, paths, 512), paths.knowledge_problems, Console())
+    assert not paths.knowledge_problems.exists()
+
+
+def test_no_knowledge_base_is_said(place, capsys):
+    report_knowledge(training("--knowledge_dir", "kb"), None, None, Console())
+    assert "kb" in capsys.readouterr().out
+
+
+def test_the_banner_names_machine_and_seed(capsys):
+    say_banner("cpu", torch.float32, 42, Console())
+    said = capsys.readouterr().out
+    assert all(word in said for word in (h2q.__version__, "cpu", "float32", "42"))
