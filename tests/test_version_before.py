@@ -34,9 +34,8 @@ EVOLUTION = EvolutionConfig(
 def left(tmp_path, monkeypatch):
     """A copy of what that version left. Its own wordings are in place of those shipped today."""
     shutil.copytree(FIXTURE, tmp_path / "left")
-    monkeypatch.setattr(
-        "h2q.datasets.knowledge_base.shipped_data", lambda: tmp_path / "left" / "shipped"
-    )
+    shipped = tmp_path / "left" / "shipped" / "knowledge_base"
+    monkeypatch.setattr("h2q.datasets.knowledge_base.shipped_knowledge_dir", lambda: shipped)
     return tmp_path / "left"
 
 
