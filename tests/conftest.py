@@ -174,6 +174,6 @@ def each_kernel(request, monkeypatch):
     from h2q.model import integer_linear
 
     if not request.param:
-        monkeypatch.setattr(integer_linear, "_fbgemm_multiplies", lambda: False)
-    elif not integer_linear._fbgemm_multiplies():
+        monkeypatch.setattr(integer_linear, "fbgemm_multiplies", lambda: False)
+    elif not integer_linear.fbgemm_multiplies():
         pytest.skip("this PyTorch is without FBGEMM")

@@ -24,7 +24,8 @@ LIGHT = [
     *("h2q.cli.main", "h2q.cli.arguments", "h2q.cli.settings", "h2q.cli.settings_file"),
     *("h2q.cli.completion", "h2q.cli.help_formatter"),
 ]
-LIGHT.remove("h2q.system.device")  # which asks PyTorch
+for name in ("device", "torch_private"):  # which ask PyTorch
+    LIGHT.remove(f"h2q.system.{name}")
 MOST_LINES = 350
 SCRIPTS = {
     "local_training_system": ["LocalModelTrainer", "SelfEvolutionEngine"],

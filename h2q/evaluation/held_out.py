@@ -1,9 +1,9 @@
 """How well a model predicts held-out text.
 
-Bits per byte compare models on any text and script, whatever a character costs in bytes; loss
-(nats per byte) and perplexity are the same number in other units. Each held-out byte is predicted
-once, with at most ``context_length`` bytes before it, in windows that do not overlap: a figure a
-little worse than that of a sliding window, the same for every model.
+Bits per byte compare models on any text and script, however many bytes a character has. Loss (nats
+per byte) and perplexity are the same number in other units. Each held-out byte is predicted once,
+from at most ``context_length`` bytes before it, in windows that do not overlap. So the figure is a
+little worse than that of a sliding window, for every model alike. Does not choose the text.
 """
 
 import math
@@ -12,21 +12,21 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
+from numpy.typing import NDArray
 
 from h2q.datasets.corpus import ByteStream
+from h2q.evaluation.byte_losses import byte_losses
 from h2q.model.transformer import Transformer
-from h2q.system.device import computing_in
 
-EVALUATION_BATCH = 16
+EVALUATION_BATCH = 16  # windows
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Losses of one model on held-out text; ``sums`` (nats) and ``counts`` (bytes) by window."""
+    """Losses of one model on held-out text, window by window."""
 
-    sums: np.ndarray
-    counts: np.ndarray
+    sums: NDArray[np.float64]  # nats
+    counts: NDArray[np.int64]  # bytes that were predicted
 
     @property
     def predicted_bytes(self) -> int:
@@ -47,11 +47,10 @@ class Evaluation:
 
 
 def perplexity(loss: float) -> float:
-    """exp(loss), held below the largest float where the loss is hopeless."""
+    """exp(loss); a hopeless loss gives a very large number instead of an overflow."""
     return math.exp(min(loss, 700.0))
 
 
-@torch.inference_mode()
 def evaluate(
     model: Transformer,
     text: ByteStream,
@@ -60,32 +59,20 @@ def evaluate(
     dtype: torch.dtype = torch.float32,
     between: Callable[[], None] = lambda: None,
 ) -> Evaluation:
-    """Losses of ``model`` on ``text``, on at most about ``limit_bytes`` evenly spread over it.
+    """Losses of ``model`` on ``text``: on all of it, or on about ``limit_bytes`` spread evenly.
 
-    Leaves the model in the mode, training or not, in which it was. ``between`` is called before
-    every ``EVALUATION_BATCH`` windows, and may raise.
+    The model is left in the mode, training or not, in which it was. ``between`` is called before
+    every ``EVALUATION_BATCH`` windows and may raise.
     """
-    device = next(model.parameters()).device
     windows = text.windows(model.config.context_length, limit_bytes)
+    counts = np.array([count for _, count in windows])
     sums = np.zeros(len(windows))
-    was_training = model.training
-    model.eval()
     for first in range(0, len(windows), EVALUATION_BATCH):
         between()
-        chosen = windows[first : first + EVALUATION_BATCH]
-        longest = max(count for _, count in chosen)
-        tokens = torch.zeros(len(chosen), longest + 1, dtype=torch.long)
-        for row, (start, count) in enumerate(chosen):
-            tokens[row, : count + 1] = torch.frombuffer(
-                bytearray(text.read(start, count + 1)), dtype=torch.uint8
-            )
-        tokens = tokens.to(device)
-        with computing_in(dtype, device):
-            logits = model(tokens[:, :-1])
-        losses = F.cross_entropy(
-            logits.float().transpose(1, 2), tokens[:, 1:], reduction="none"
-        ).double()
-        for row, (_, count) in enumerate(chosen):
-            sums[first + row] = losses[row, :count].sum().item()
-    model.train(was_training)
-    return Evaluation(sums, np.array([count for _, count in windows]))
+        rows = [
+            text.read(start, count + 1)
+            for start, count in windows[first : first + EVALUATION_BATCH]
+        ]
+        for number, losses in enumerate(byte_losses(model, rows, dtype), first):
+            sums[number] = losses[: counts[number]].sum().item()
+    return Evaluation(sums, counts)

@@ -1,18 +1,22 @@
-"""Statistics of paired differences: intervals, quantiles, tails. Knows no models, only numbers."""
+"""Statistics of paired differences: intervals, quantiles, tails. Knows only numbers, no models."""
 
 import functools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
-FEWEST_CLUSTERS = 4  # below, nothing is known of the spread
+FEWEST_CLUSTERS = 4  # with fewer, the spread is unknown
 
 
 @dataclass(frozen=True)
 class Difference:
-    """``mean`` of the challenger minus that of the champion, with bounds of one-sided ``level``
-    each; below 0 the challenger is better."""
+    """``mean`` of the challenger minus that of the champion; below 0 the challenger is better.
+
+    Each of the two bounds is one-sided, and wrong with probability ``level``.
+    """
 
     mean: float
     low: float
@@ -22,18 +26,22 @@ class Difference:
 
     @property
     def confidence(self) -> float:
-        """Of the interval from ``low`` to ``high``."""
+        """The confidence of the interval from ``low`` to ``high``."""
         return 1 - 2 * self.level
 
 
 def paired_difference(
-    challenger: np.ndarray, champion: np.ndarray, sizes: np.ndarray, clusters, level: float
+    challenger: ArrayLike,
+    champion: ArrayLike,
+    sizes: ArrayLike,
+    clusters: Sequence[str] | Sequence[int],
+    level: float,
 ) -> Difference:
-    """The difference of two sums of costs over the sum of ``sizes``, e.g. in bits per byte.
+    """The difference of two sums of costs, divided by the sum of ``sizes``, e.g. in bits per byte.
 
-    Student's t over clusters, with the spread of the residuals of a ratio of sums, and the wider
-    of that and a bound that allows for lopsided differences. With fewer
-    clusters than a spread can be told from, the bounds are infinite.
+    ``clusters`` names, for each item, what it has in common with others. A bound is Student's t over clusters, with the residuals of a ratio of sums, or a bound that
+    allows for skewed differences, whichever is wider. With fewer than ``FEWEST_CLUSTERS`` clusters
+    the bounds are infinite. Raises ``ValueError`` when the arguments are of different lengths.
     """
     difference = np.asarray(challenger, dtype=float) - np.asarray(champion, dtype=float)
     if difference.shape != np.shape(sizes) or len(clusters) != len(difference):
@@ -54,14 +62,14 @@ def paired_difference(
     return Difference(mean, low, high, level, count)
 
 
-def _skewness(residuals: np.ndarray) -> float:
+def _skewness(residuals: NDArray[np.float64]) -> float:
     spread = float(residuals.std())
     return float((residuals**3).mean()) / spread**3 if spread else 0.0
 
 
 def _unskewed(quantile: float, skew: float, count: int) -> float:
-    """The quantile of a mean's t where single differences are lopsided (Hall 1992, J. R. Stat.
-    Soc. B 54:221): without it, rare large losses that are missing from a sample look like gains."""
+    """The quantile of a mean's t where single differences are skewed (Hall 1992, J. R. Stat. Soc. B
+    54:221). Without it, rare large losses that are missing from a sample look like gains."""
     if abs(skew) < 1e-6:
         return quantile
     root = math.sqrt(count)
@@ -79,7 +87,7 @@ def student_quantile(level: float, degrees: int) -> float:
     density = np.cos(angles) ** (degrees - 1)
     steps = (density[1:] + density[:-1]) / 2
     above = np.concatenate([np.cumsum(steps[::-1])[::-1], [0.0]]) / (2 * steps.sum())
-    # ``above`` falls; on a log scale the far tail is interpolated well too.
+    # ``above`` falls. On a log scale the far tail is interpolated well too.
     tail = np.log(np.maximum(above, 1e-300))[::-1]
     angle = np.interp(math.log(level), tail, angles[::-1])
     return math.sqrt(degrees) * math.tan(angle)
@@ -93,8 +101,8 @@ def binomial_tail(right: int, count: int, chance: float) -> float:
     )
 
 
-def interval_line(difference: Difference) -> dict:
-    """The numbers of a difference as a person reads them: what is gained is positive."""
+def interval_line(difference: Difference) -> dict[str, float]:
+    """The numbers of a difference as a person reads them: a gain is positive."""
     return {
         "improvement": -difference.mean,
         "low": -difference.high,

@@ -1,29 +1,36 @@
-"""How good written text is, apart from being right: consistency, relevance, repetition, validity."""
+"""How good written answers are, apart from being right: consistency, relevance, repetition, validity.
+
+Knows only texts, no models.
+"""
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from h2q.evaluation.exact_match import ANSWER_BYTES
 from h2q.model.tokenizer import decode
 
-_GRAM = 4  # characters, of the measure of repetition
+_GRAM = 4  # characters whose repetition is measured
 
 
 @dataclass(frozen=True)
 class Quality:
-    """How good answers are, apart from being right (README: 生成质量); a display, not a gate."""
+    """How good answers are, apart from being right (README: 生成质量). It is shown, and decides
+    nothing."""
 
-    consistency: float  # share of pairs of wordings of one question that are answered alike
-    relevance: float  # overlap with what is known of the subject, less that with other subjects
+    consistency: float  # share of pairs of wordings of one question with the same answer
+    relevance: float  # overlap with what is known of the subject, less that of other subjects
     repetition: float  # 1 - unique / total character 4-grams of the answers
-    real_repetition: float  # the same of the right answers
-    validity: float  # share that is UTF-8 and ends by itself
+    real_repetition: float  # the same for the right answers
+    validity: float  # share of answers that are UTF-8 and end by themselves
 
 
 def quality(answers: list[list[bytes]], known: list[str], right: list[str]) -> Quality:
-    """Of answers by question, a list of them by wording; ``known`` is a text on each question's
-    subject and ``right`` the right answer."""
+    """The quality of ``answers``: for each question a list, with an answer to each wording.
+
+    ``known`` holds a text on the subject of each question, and ``right`` the right answer.
+    """
     texts = [[decode(item) for item in wordings] for wordings in answers]
     flat = [text for wordings in texts for text in wordings]
     pairs = [
@@ -44,7 +51,7 @@ def quality(answers: list[list[bytes]], known: list[str], right: list[str]) -> Q
     )
 
 
-def _mean(values: list) -> float:
+def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values) if values else 0.0
 
 
@@ -57,7 +64,8 @@ def _is_utf8(data: bytes) -> bool:
 
 
 def repetition(texts: list[str]) -> float:
-    """Mean over texts of 1 - unique / total character 4-grams; 0 for texts too short to repeat."""
+    """Mean over texts of 1 - unique / total character 4-grams. Texts without a 4-gram do not count;
+    0 where none counts."""
     shares = []
     for text in texts:
         grams = [text[i : i + _GRAM] for i in range(len(text) - _GRAM + 1)]
@@ -67,15 +75,18 @@ def repetition(texts: list[str]) -> float:
 
 
 def relevance(texts: list[str], sources: list[str]) -> float:
-    """Weighted share of each text's trigrams that its source has, less the mean share that the
-    other sources have; a trigram weighs as much as it is rare among the sources (idf)."""
+    """Mean over texts of the weighted share of a text's trigrams that are in its source, less the
+    mean share that are in the other sources. A trigram that is rare among the sources weighs more
+    (inverse document frequency)."""
     grams_of = [_trigrams(source) for source in sources]
     seen = Counter(gram for grams in grams_of for gram in grams)
     count = len(sources)
 
     def overlap(grams: set[str], source: set[str]) -> float:
         weights = {gram: math.log((1 + count) / (1 + seen[gram])) + 1 for gram in grams}
-        total = math.fsum(weights.values())  # exact: a set has another order in every process
+        total = math.fsum(
+            weights.values()
+        )  # exact, as the order of a set differs between processes
         return math.fsum(weights[gram] for gram in grams & source) / total if total else 0.0
 
     gains = []

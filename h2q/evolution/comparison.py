@@ -5,7 +5,7 @@ Promotes nothing: what is to be remembered after a promotion is part of what it 
 """
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TypeVar
 
@@ -254,7 +254,7 @@ def _prose_difference(after: Evaluation, before: NDArray[np.float64], level: flo
 
 
 def _difference_of_shares(
-    after: NDArray[np.bool_], before: NDArray[np.bool_], clusters: Iterable[str], level: float
+    after: NDArray[np.bool_], before: NDArray[np.bool_], clusters: Sequence[str], level: float
 ) -> Difference:
     """Of the shares of wrong answers, so that less is better, as with bits. A bound that is known is
     not beyond 1."""

@@ -1,4 +1,7 @@
-"""A demonstration: prompts continued as a person watches, and how the model came about."""
+"""One answer on the console: the prompt and its continuation, while it is written.
+
+Does not keep a conversation; that is for ``conversation``.
+"""
 
 import contextlib
 import time
@@ -9,16 +12,16 @@ from h2q.generation.inference import LocalInferenceModel
 from h2q.model.tokenizer import encode
 from h2q.system.console import Console
 
-_SHOWN_CHARACTERS = 2000  # of a prompt: who pastes ten megabytes knows what they are
+_SHOWN_CHARACTERS = 2000  # of a prompt: nobody wants to read a pasted file again
 
 
 def reseeded(sampling: SamplingConfig, turn: int) -> SamplingConfig:
-    """Settings for one turn: each has random numbers of its own, or answers would look alike."""
+    """Settings for one turn. Each turn has its own seed, or answers would be alike."""
     return replace(sampling, seed=derived_seed(sampling.seed, turn))
 
 
 def shown(prompt: str) -> str:
-    """The prompt, or the end of one that would fill the screen."""
+    """The prompt, or the end of one that is too long for a screen."""
     return prompt if len(prompt) <= _SHOWN_CHARACTERS else "…" + prompt[-_SHOWN_CHARACTERS:]
 
 
@@ -29,13 +32,13 @@ def answer(
     console: Console,
     before: str = "",
 ) -> str:
-    """Streams prompt and continuation to the console, and returns the continuation; the model also
-    sees what was said ``before``. Ctrl-C ends the answer, not the program."""
+    """Writes the prompt and its continuation to the console, and returns the continuation. The
+    model also sees what was said ``before``. Ctrl-C ends the answer, not the program."""
     kept = model.model.config.context_length
     if (prompt_bytes := len(encode(prompt))) > kept:
         console.warn("chat.cut", kept=kept, size=prompt_bytes)
     started = time.monotonic()
-    written = []
+    written: list[str] = []
     console.write(shown(prompt))
     with contextlib.suppress(KeyboardInterrupt):
         for text in model.stream(before + prompt, sampling):

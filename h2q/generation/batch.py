@@ -1,8 +1,8 @@
-"""Many prompts at once: read from a file or a pipe, answered together, told as text or as JSON.
+"""Many prompts at once: read from a file or a pipe, answered together, written as text or as JSON.
 
-A file holds a prompt a line, or JSON lines where its name ends with ``.jsonl``: strings, or objects
-with ``prompt`` and, where wanted, settings of its own by the names of the flags. A line that
-cannot be used is named and left out; the others are answered.
+A file holds a prompt on each line. Where its name ends with ``.jsonl`` it holds JSON lines: strings,
+or objects with ``prompt`` and, optionally, settings of their own, named like the flags. A line that
+cannot be used is reported and left out; the others are answered.
 """
 
 import functools
@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from h2q.config import SamplingConfig, derived_seed, from_dict
 from h2q.generation.answer import shown
@@ -25,20 +25,22 @@ from h2q.system.errors import PromptsError, SettingError
 from h2q.system.files import parse_json
 
 STANDARD_INPUT = "-"
-_LINE_LIMIT_BYTES = 2**24  # 10 MB are a prompt; a disk image is not
+_LINE_LIMIT_BYTES = 2**24  # a prompt may have 10 MB; a disk image is no prompt
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """One prompt and how to answer it; ``line`` is its place, from 1."""
+    """One prompt and how to answer it."""
 
-    line: int
+    line: int  # where it stands, from 1
     text: str
     sampling: SamplingConfig
 
 
 @dataclass(frozen=True)
 class Answer:
+    """What was written after one prompt."""
+
     prompt: Prompt
     generated: Generated
     seconds: float  # from its first byte read to its last byte written
@@ -50,7 +52,8 @@ def read_prompt(text: str) -> str:
 
 
 @contextmanager
-def _opened(path: Path):
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    """The file, or standard input; raises ``PromptsError`` when the file cannot be opened."""
     if str(path) == STANDARD_INPUT:
         yield sys.stdin.buffer
         return
@@ -63,7 +66,7 @@ def _opened(path: Path):
 
 
 class PromptsFile:
-    """The prompts of a file, read as they are asked for; ``broken`` counts lines left out."""
+    """The prompts of a file. They are read when they are needed; ``broken`` counts lines left out."""
 
     def __init__(self, path: Path, sampling: SamplingConfig, console: Console):
         self.path = path
@@ -91,22 +94,27 @@ class PromptsFile:
         text = data.decode("utf-8-sig" if line == 1 else "utf-8").rstrip("\r\n")
         if not text.strip():
             return None
-        given = {}
-        if as_json:
-            value = parse_json(text)
-            given = dict(value) if isinstance(value, dict) else {"prompt": value}
-            text = given.pop("prompt", None)
-            if not isinstance(text, str):
-                raise ValueError('no "prompt"')
-            if isinstance(given.get("stop"), list):
-                given["stop"] = tuple(given["stop"])
+        text, given = _parse_json_line(text) if as_json else (text, {})
         seed = derived_seed(self._sampling.seed, line - 1)
         settings = {**asdict(self._sampling), "seed": seed, **given}
         return Prompt(line, text, from_dict(SamplingConfig, settings))
 
 
+def _parse_json_line(line: str) -> tuple[str, dict[str, Any]]:
+    """The prompt and its own settings, not checked yet; ``ValueError`` where there is no prompt."""
+    value = parse_json(line)
+    given = dict(value) if isinstance(value, dict) else {"prompt": value}
+    text = given.pop("prompt", None)
+    if not isinstance(text, str):
+        raise ValueError('no "prompt"')
+    if isinstance(given.get("stop"), list):
+        given["stop"] = tuple(given["stop"])
+    return text, given
+
+
 def _lines(stream: BinaryIO) -> Iterator[bytes]:
-    """Lines, each cut soon after the most that is used of one."""
+    """The lines of a file. Of a line that is too long only the beginning is returned, with one byte
+    more than ``_LINE_LIMIT_BYTES``."""
     while data := stream.readline(_LINE_LIMIT_BYTES + 1):
         yield data
         while len(data) > _LINE_LIMIT_BYTES and not data.endswith(b"\n"):
@@ -116,9 +124,9 @@ def _lines(stream: BinaryIO) -> Iterator[bytes]:
 def answers(
     model: LocalInferenceModel, prompts: Iterable[Prompt], at_once: int = MOST_STREAMS
 ) -> Iterator[Answer]:
-    """An answer to each of ``prompts``, in the order in which they are done.
+    """An answer to each of ``prompts``, in the order in which they are finished.
 
-    At Ctrl-C come the unfinished ones, as far as they are, before ``KeyboardInterrupt`` is raised.
+    At Ctrl-C the unfinished answers are yielded as they are; then ``KeyboardInterrupt`` is raised.
     """
     decoder = model.decoder(at_once)
     working: dict[int, _Working] = {}
@@ -130,7 +138,7 @@ def answers(
 
     try:
         for number, stream, text in write(decoder, requests()):
-            working[number].stream = stream
+            working[number].nats = stream.nats
             working[number].text += text
             if stream.reason:
                 yield working.pop(number).answer(stream.reason)
@@ -142,16 +150,15 @@ def answers(
 
 @dataclass
 class _Working:
-    """An answer on its way."""
+    """An answer that is being written."""
 
     prompt: Prompt
     started: float
-    stream: Stream | None = None
+    nats: float = 0.0
     text: bytearray = field(default_factory=bytearray)
 
     def answer(self, reason: str) -> Answer:
-        nats = self.stream.nats if self.stream else 0.0
-        generated = Generated(bytes(self.text), reason, nats)
+        generated = Generated(bytes(self.text), reason, self.nats)
         return Answer(self.prompt, generated, time.monotonic() - self.started)
 
 
@@ -162,27 +169,27 @@ def answer_all(
     console: Console,
     at_once: int = MOST_STREAMS,
 ) -> None:
-    """Tells each answer as soon as it is there. Raises ``PromptsError`` at the end when lines were
-    left out."""
+    """Writes each answer as soon as it is finished. Raises ``PromptsError`` at the end when lines
+    were left out."""
     for answer in answers(model, prompts, at_once):
-        prompt, generated = answer.prompt, answer.generated
-        if not as_json:
-            console.say("chat.prompt", prompt=shown(prompt.text))
-            console.write(shown(prompt.text) + decode(generated.text) + "\n")
-            continue
-        console.data(
-            json.dumps(
-                {
-                    "line": prompt.line,
-                    "prompt": decode(encode(prompt.text)),
-                    "text": decode(generated.text),
-                    "bits_per_byte": generated.bits_per_byte,
-                    "reason": generated.reason,
-                    "seconds": round(answer.seconds, 4),
-                    "seed": prompt.sampling.seed,
-                },
-                ensure_ascii=False,
-            )
-        )
-    if broken := getattr(prompts, "broken", 0):
-        raise PromptsError("prompts.broken", path=prompts.path, count=broken)
+        if as_json:
+            console.data(_as_json(answer))
+        else:
+            text = shown(answer.prompt.text)
+            console.say("chat.prompt", prompt=text)
+            console.write(text + decode(answer.generated.text) + "\n")
+    if isinstance(prompts, PromptsFile) and prompts.broken:
+        raise PromptsError("prompts.broken", path=prompts.path, count=prompts.broken)
+
+
+def _as_json(answer: Answer) -> str:
+    values = {
+        "line": answer.prompt.line,
+        "prompt": decode(encode(answer.prompt.text)),
+        "text": decode(answer.generated.text),
+        "bits_per_byte": answer.generated.bits_per_byte,
+        "reason": answer.generated.reason,
+        "seconds": round(answer.seconds, 4),
+        "seed": answer.prompt.sampling.seed,
+    }
+    return json.dumps(values, ensure_ascii=False)

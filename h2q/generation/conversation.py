@@ -1,12 +1,14 @@
 """A conversation in a terminal: turns that build on each other, and commands that begin with ``/``.
 
-The model goes on from all that was said before, as far as its context reaches. What is typed stays
-in a history file beside the model; where it cannot be written, the conversation goes on without.
+The model continues everything that was said, as far as its context reaches. What a person types is
+kept in a history file beside the model; where that file cannot be written, the conversation goes on
+without it. Writing an answer is for ``answer``.
 """
 
 import contextlib
 import os
-from dataclasses import asdict, fields, replace
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from h2q.config import SamplingConfig, derived_seed, from_dict, nearest
@@ -17,26 +19,27 @@ from h2q.system.console import Console
 from h2q.system.errors import H2QError, SettingError, UnusableInput
 from h2q.system.files import read_json, write_json
 from h2q.system.messages.catalogue import message
+from h2q.system.paths import chat_history
 
 LEAVE = {"quit", "exit", "q", "/bye", "/quit", "/exit"}
-HISTORY_NAME = "chat_history"
 _HISTORY_LINES = 1000
 _MULTILINE = '"""'
 
 
 class Conversation:
-    """What was said, turn by turn, and the settings for the next one."""
+    """What was said, turn by turn, and the settings for the next turn."""
 
     def __init__(self, model: LocalInferenceModel, sampling: SamplingConfig, console: Console):
         self.model = model
         self.sampling = sampling
         self.console = console
         self.turns: list[tuple[str, str]] = []  # what was typed, what was answered
-        self._answers = 0  # so far, also those taken back: each has random numbers of its own
+        # So far, with those that were taken back: each answer has its own seed.
+        self._answers = 0
 
     def run(self, first: str | None) -> None:
         """Talks until ``quit``, ``exit``, ``q``, ``/bye`` or Ctrl-D."""
-        with _line_editing(self.model.path.parent / HISTORY_NAME):
+        with _line_editing(chat_history(self.model.path)):
             self.console.say("chat.help")
             if first:
                 self.say(first)
@@ -59,7 +62,7 @@ class Conversation:
         self.console.say("chat.bye")
 
     def say(self, text: str) -> None:
-        """One turn: the model goes on from what was said and ``text``."""
+        """One turn: the model continues what was said before and ``text``."""
         text = decode(encode(text))
         sampling = replace(self.sampling, seed=derived_seed(self.sampling.seed, self._answers))
         self._answers += 1
@@ -67,7 +70,7 @@ class Conversation:
         self.turns.append((text, answered))
 
     def _said(self) -> str:
-        """The conversation so far, as much of its end as the model could see."""
+        """The end of the conversation so far, as much as the model can see."""
         said = "".join(f"{typed}{answered}\n" for typed, answered in self.turns[-100:])
         return said[-self.model.model.config.context_length :]
 
@@ -82,10 +85,10 @@ class Conversation:
         return "\n".join(lines).strip("\n")
 
     def command(self, line: str) -> None:
-        """What a line that begins with ``/`` asks for; what is wrong with it is said."""
+        """Does what a line that begins with ``/`` asks for. An error is written to the console."""
         name, _, rest = line[1:].strip().partition(" ")
         name = name.lower() or "help"
-        known = {
+        known: dict[str, Callable[[str], None]] = {
             "help": lambda rest: self.console.say("chat.commands"),
             "set": self._set,
             "show": lambda rest: self._show(),
@@ -113,20 +116,12 @@ class Conversation:
             self._show()
             return
         name, _, value = rest.partition(" ")
-        settings = {item.name: item for item in fields(SamplingConfig)}
+        settings = asdict(self.sampling)
         if name not in settings:
             near = nearest(name, settings) or "temperature"
             raise SettingError("setting.unknown", name=name, nearest=near)
-        value = value.strip()
-        if name == "stop":
-            given = (value.replace("\\n", "\n"),) if value else ()
-        else:
-            try:
-                given = settings[name].type(value)
-            except ValueError as error:
-                kind = settings[name].type.__name__
-                raise SettingError("setting.type", name=name, value=value, type=kind) from error
-        self.sampling = replace(self.sampling, **{name: given})
+        settings[name] = _parsed(name, value.strip())
+        self.sampling = from_dict(SamplingConfig, settings)
         self._show()
 
     def _show(self) -> None:
@@ -171,6 +166,18 @@ class Conversation:
         self.console.say("chat.restored", path=path, turns=len(turns))
 
 
+def _parsed(name: str, value: str) -> float | tuple[str, ...]:
+    """The value of a setting as a person typed it; ``SettingError`` where it is of another type."""
+    kind = type(getattr(SamplingConfig(), name))
+    if kind is tuple:
+        return (value.replace("\\n", "\n"),) if value else ()
+    try:
+        number: float = kind(value)
+    except ValueError as error:
+        raise SettingError("setting.type", name=name, value=value, type=kind.__name__) from error
+    return number
+
+
 def _path(rest: str) -> Path:
     if not rest:
         raise SettingError("chat.no_file")
@@ -178,11 +185,11 @@ def _path(rest: str) -> Path:
 
 
 @contextlib.contextmanager
-def _line_editing(history: Path):
-    """Line editing for ``input``, with what was typed in earlier runs."""
+def _line_editing(history: Path) -> Iterator[None]:
+    """Line editing for ``input``, with the lines that were typed in earlier runs."""
     try:
         import readline
-    except ImportError:  # Windows has its own
+    except ImportError:  # on Windows, where the console edits lines
         yield
         return
     readline.set_auto_history(True)
@@ -192,7 +199,7 @@ def _line_editing(history: Path):
     try:
         yield
     finally:
-        if os.isatty(0):  # what comes by a pipe was not typed
+        if os.isatty(0):  # nobody typed what comes from a pipe
             with contextlib.suppress(OSError):
                 readline.write_history_file(history)
                 os.chmod(history, 0o600)

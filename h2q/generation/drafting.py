@@ -1,18 +1,29 @@
-"""Guesses of the next bytes: they never change what is written, only how fast."""
+"""Drafts: guesses of the next bytes. They never change what is written, only how fast.
+
+What is written is drawn from the model's probabilities with random numbers that are known
+beforehand. A draft is drawn with the same numbers from rough probabilities: where the two
+distributions agree, the bytes agree too (arXiv 2408.07978). That happens more often than with the
+most likely byte as the guess.
+
+The rough probabilities come from a table of the training text (``model.ngram``) and from the text
+itself: what followed the last time that the same ``_PASSAGE`` bytes stood there (prompt look-up,
+arXiv 2304.04487). Whether a guess counts is decided in ``generate``.
+"""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from h2q.model.ngram import DraftTable
 
 _PASSAGE = 6
-_NOT_REPEATED = 0.5  # probability that another byte follows than where it stood earlier
-_CHEAP = 7  # bytes of a draft, which are read with the last one at the price of that one
-_SURE = 0.05  # likelihood that all bytes so far are right, from which on more are drafted
+_NOT_REPEATED = 0.5  # probability that a passage is not followed by the byte that followed before
+_CHEAP = 7  # bytes of a draft that cost almost nothing, as they are read with the last byte
+_SURE = 0.05  # with a lower probability that all bytes so far are right, a draft stays cheap
 _REMEMBERED = 2**14  # passages of the text
 
 
 class Drafter:
-    """Guesses for one text, at the temperature at which it is written."""
+    """Drafts for one text, at the temperature at which it is written."""
 
     def __init__(self, table: DraftTable, temperature: float):
         self._table = table
@@ -20,14 +31,15 @@ class Drafter:
         self._earlier: dict[bytes, int] = {}
 
     def learn(self, text: bytearray) -> None:
-        """Takes note of the last byte of ``text``."""
+        """Remembers the last byte of ``text`` and the passage before it."""
         if len(self._earlier) == _REMEMBERED:
             self._earlier.clear()
         self._earlier[bytes(text[-_PASSAGE - 1 : -1])] = text[-1]
 
-    def draft(self, text: bytearray, noise: np.ndarray) -> bytes:
-        """Bytes that may come next, at most one for each row of ``noise`` (N, 256), with which
-        they will be drawn (``sampling.draw``); many only where all are likely to be right."""
+    def draft(self, text: bytearray, noise: NDArray[np.float64]) -> bytes:
+        """Bytes that may come next, at most one for each row of ``noise`` (N, 256), with which the
+        real bytes will be drawn (``sampling.draw``). A draft is long only where all its bytes are
+        likely to be right."""
         guess = bytearray()
         tail = bytes(text[-_PASSAGE:])
         sure = 1.0
@@ -41,7 +53,7 @@ class Drafter:
             if repeated is not None:
                 probabilities = probabilities * _NOT_REPEATED
                 probabilities[repeated] += 1 - _NOT_REPEATED
-            # Of weights p^(1/T) and noise the first to ring is that of p and noise^T.
+            # The byte with the greatest p^(1/T) / noise is the one with the greatest p / noise^T.
             byte = int((probabilities / row**self._temperature).argmax())
             sure *= probabilities[byte]
             guess.append(byte)

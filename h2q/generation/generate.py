@@ -1,13 +1,14 @@
 """The loop that writes text without end: one stream or many, byte after byte.
 
-What comes out is always valid UTF-8: bytes that would break it are masked and the rest
-renormalised. Every stream draws with random numbers of its own, a row for each byte it writes, and
-``Decoder`` computes each row as if alone: the text depends on model, prompt, and settings only.
+What comes out is valid UTF-8, unless another grammar is asked for: bytes that would break it are
+masked, and the probabilities of the rest are normalised. Every stream has its own random numbers, a
+row for each byte, and ``Decoder`` computes each row as if it were alone: the text depends only on
+model, prompt and settings.
 
-Drafts (speculative decoding, arXiv 2211.17192) are guesses of the next bytes that are read
-together with the last one. Each position is then sampled as it would have been without them, with
-the random numbers that belong to it; guesses count as long as they are what was sampled. So not
-only the distribution stays the same, but the text. Does not know of files or terminals.
+Drafts (speculative decoding, arXiv 2211.17192) are guesses of the next bytes. They are read together
+with the last byte. Each position is then sampled as it would have been without a draft, with the
+random numbers that belong to it, and guesses count as long as they are what was sampled. So not only
+the distribution stays the same, but the text too. Does not know files or terminals.
 """
 
 import functools
@@ -16,38 +17,32 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from h2q.config import SamplingConfig
 from h2q.generation.drafting import Drafter
-from h2q.generation.sampling import PENALTY_WINDOW, penalized, sampler
+from h2q.generation.grammar import TEXT, Grammar
+from h2q.generation.sampling import PENALTY_WINDOW, Sampler, penalized, sampler
 from h2q.generation.stopping import LoopGuard, StopStrings
 from h2q.model.decoder import Decoder
-from h2q.model.tokenizer import (
-    END_OF_DOCUMENT,
-    START,
-    TRANSITIONS,
-    VOCAB_SIZE,
-    allowed_bytes,
-    encode,
-)
+from h2q.model.tokenizer import END_OF_DOCUMENT, START, VOCAB_SIZE, encode
 from h2q.model.transformer import Transformer
 
 MOST_STREAMS = 64  # written at once
-_MOST_DRAFTED = 15  # bytes at a time
-_DRAFT_ROWS = 128  # read at a time, over all streams; beyond, drafts cost more than they save
+_MOST_DRAFTED = 15  # bytes in a draft
+_DRAFT_ROWS = 128  # in a pass, of all streams; with more, drafts cost more than they save
 _NOISE_ROWS = 16  # drawn at a time
-_CONTROLS = {*range(0x20), 0x7F} - set(b"\t\n\r")
-_CHARACTER_BYTES = 4  # the longest character of UTF-8
+
+_Rows = NDArray[np.float64]  # (N, V), one row for each byte that may be written
 
 
 @dataclass(frozen=True)
 class Generated:
-    """A continuation, why it ended (``end``, ``length``, ``stop`` or ``loop``), and its
-    information under the model in nats: unmasked, at temperature 1."""
+    """A continuation and how it came about."""
 
     text: bytes
-    reason: str
-    nats: float
+    reason: str  # why it ended: ``end``, ``length``, ``stop`` or ``loop``
+    nats: float  # its information under the model, without masks, at temperature 1
 
     @property
     def bits_per_byte(self) -> float | None:
@@ -55,47 +50,34 @@ class Generated:
         return self.nats / math.log(2) / len(self.text) if self.text else None
 
 
-@functools.cache
-def _mask(state: int, budget: int) -> np.ndarray:
-    mask = np.full(VOCAB_SIZE, -np.inf)
-    mask[[byte for byte in allowed_bytes(state, budget) if byte not in _CONTROLS]] = 0.0
-    if state == START:
-        mask[END_OF_DOCUMENT] = 0.0
-    return mask
-
-
-def next_token_mask(state: int, budget: int) -> np.ndarray:
-    """0 for tokens that may come next, -inf for the others, (V,), for a UTF-8 ``state`` with
-    ``budget`` bytes left to write.
-
-    The text may end between two characters only. Control characters but tab and line ends are
-    left out: they are no text, and a terminal would obey them.
-    """
-    return _mask(state, min(budget, _CHARACTER_BYTES))
-
-
 @functools.lru_cache(maxsize=256)
-def _shared_sampler(temperature: float, top_k: int, top_p: float, min_p: float):
-    """The same function for the same settings: so it is seen that rows can be sampled together."""
+def _shared_sampler(temperature: float, top_k: int, top_p: float, min_p: float) -> Sampler:
+    """The same function for the same settings, so that ``step`` sees which rows are sampled alike."""
     return sampler(SamplingConfig(temperature, top_k=top_k, top_p=top_p, min_p=min_p))
 
 
 class Stream:
-    """One continuation on its way. The prompt must end between two characters."""
+    """One continuation that is being written.
 
-    def __init__(self, prompt: bytes, sampling: SamplingConfig, decoder: Decoder):
+    With the grammar ``TEXT``, the prompt must end between two characters.
+    """
+
+    def __init__(
+        self, prompt: bytes, sampling: SamplingConfig, decoder: Decoder, grammar: Grammar = TEXT
+    ):
         self.sampling = sampling
+        self._grammar = grammar
         self.reason: str | None = None
         self.written = 0
-        self.nats = 0.0  # of the text let out so far
-        # A text begins behind the mark that ended the one before.
+        self.nats = 0.0  # of the text returned so far
+        # A text follows the mark that ended the text before it.
         self._context = bytearray(prompt[-decoder.capacity :] or [END_OF_DOCUMENT])
         self._unread = bytes(self._context)
         self._draft = b""
-        self.masks: list[np.ndarray] = []  # (V,), of each row that is sampled from
+        self.masks: list[NDArray[np.float64]] = []  # (V,), of each row that is sampled from
         self._state = START
         self._random = np.random.Generator(np.random.PCG64(sampling.seed))
-        self._noise = np.ones((0, VOCAB_SIZE))  # of the next bytes
+        self._noise: _Rows = np.ones((0, VOCAB_SIZE))  # for the next bytes
         self.sample = _shared_sampler(
             sampling.temperature, sampling.top_k, sampling.top_p, sampling.min_p
         )
@@ -105,10 +87,10 @@ class Stream:
         self._drafter = Drafter(decoder.drafts, sampling.temperature)
 
     def to_read(self, decoder: Decoder, slot: int, draft_bytes: int) -> bytes:
-        """What the decoder must read next: bytes not read yet, and a draft of those to come.
+        """What the decoder must read next: the bytes not read yet, and a draft of the bytes to come.
 
-        Where the context is full its older half is dropped, so a byte costs the same however much
-        was written, and memory stays as it is.
+        Where the context is full, its older half is dropped. So neither the cost of one byte nor
+        the memory depends on how much text came before.
         """
         if len(self._unread) > decoder.free(slot):
             self._context = self._context[-decoder.capacity :]
@@ -121,12 +103,18 @@ class Stream:
 
     @property
     def rows(self) -> int:
-        """How many of the last rows of logits are sampled from."""
+        """How many rows of logits are sampled from: the last ones of what was read."""
         return 1 + len(self._draft)
 
-    def take(self, tokens: np.ndarray, nats: np.ndarray, decoder: Decoder, slot: int) -> bytes:
-        """Adds what was sampled from each row and cost so much, as far as the draft was right;
-        returns the text that is certain."""
+    def take(
+        self,
+        tokens: NDArray[np.int64],
+        nats: NDArray[np.float64],
+        decoder: Decoder,
+        slot: int,
+    ) -> bytes:
+        """Adds what was sampled from each row (N,), with its cost (N,), as far as the draft was
+        right. Returns the text that is certain."""
         agreed = 0
         while agreed < len(self._draft) and tokens[agreed] == self._draft[agreed]:
             agreed += 1
@@ -145,7 +133,7 @@ class Stream:
             return self._end("end")
         self._context.append(token)
         self._drafter.learn(self._context)
-        self._state = TRANSITIONS[self._state][token]
+        self._state = self._grammar.transitions[self._state][token]
         self.written += 1
         self._held_nats.append(nats)
         text, stopped = self._stop.add(token)
@@ -165,8 +153,9 @@ class Stream:
         self.nats += sum(self._held_nats)
         return self._stop.finish()
 
-    def noise(self, count: int) -> np.ndarray:
-        """The random numbers of the next bytes (N, V), the same ones until a byte is written."""
+    def noise(self, count: int) -> _Rows:
+        """The random numbers (N, V) of the next ``count`` bytes. They belong to the bytes: asked
+        again before a byte is written, they are the same."""
         if count > len(self._noise):
             shape = max(_NOISE_ROWS, count), VOCAB_SIZE
             greedy = self.sampling.temperature == 0
@@ -175,19 +164,19 @@ class Stream:
         return self._noise[:count]
 
     def _set_draft(self, guess: bytes) -> None:
-        """Takes the part of ``guess`` that the masks let through, and keeps these."""
+        """Keeps the part of ``guess`` that the masks permit, and the masks."""
         state, budget = self._state, self.sampling.max_length - self.written
         self._draft = guess
-        self.masks = [next_token_mask(state, budget)]
+        self.masks = [self._grammar.mask(state, budget)]
         for index, byte in enumerate(guess):
             if self.masks[-1][byte] < 0 or byte == END_OF_DOCUMENT:
                 self._draft = guess[:index]
                 break
-            state = TRANSITIONS[state][byte]
-            self.masks.append(next_token_mask(state, budget - index - 1))
+            state = self._grammar.transitions[state][byte]
+            self.masks.append(self._grammar.mask(state, budget - index - 1))
 
-    def penalized(self, rows: np.ndarray) -> np.ndarray:
-        """``rows`` (N, V) of logits, each with the penalty that its past asks for."""
+    def penalized(self, rows: _Rows) -> _Rows:
+        """``rows`` (N, V) of logits, each with the repetition penalty for the bytes before it."""
         if self.sampling.repetition_penalty == 1.0:
             return rows
         text = bytes(self._context[-PENALTY_WINDOW:]) + self._draft
@@ -200,7 +189,7 @@ class Stream:
 
 
 def step(decoder: Decoder, active: dict[int, Stream], draft_bytes: int) -> dict[int, bytes]:
-    """One pass over the streams in these slots; returns the text of each that is newly certain.
+    """One pass over the streams in these slots. Returns, for each, the text that has become certain.
 
     All rows that are sampled in the same way are sampled at once.
     """
@@ -210,7 +199,7 @@ def step(decoder: Decoder, active: dict[int, Stream], draft_bytes: int) -> dict[
         [(slot, active[slot].to_read(decoder, slot, draft_bytes)) for slot in slots]
     )
     parts = [rows[-stream.rows :].astype(np.float64) for stream, rows in zip(streams, found)]
-    alike: dict[Callable, list[int]] = {}
+    alike: dict[Sampler, list[int]] = {}
     for index, stream in enumerate(streams):
         alike.setdefault(stream.sample, []).append(index)
     texts = {}
@@ -235,10 +224,10 @@ def step(decoder: Decoder, active: dict[int, Stream], draft_bytes: int) -> dict[
 def write(
     decoder: Decoder, requests: Iterable[Callable[[], Stream]], draft: bool = True
 ) -> Iterator[tuple[int, Stream, bytes]]:
-    """Works on all ``requests``, taken as slots of the decoder become free.
+    """Writes for all ``requests``; each is begun when a slot of the decoder becomes free.
 
-    Yields (number of the request, stream, text newly certain) as it is written; a stream's last
-    one has its ``reason`` set.
+    Yields (number of the request, stream, text that has become certain). The last text of a stream
+    comes with its ``reason`` set.
     """
     waiting = enumerate(requests)
     active: dict[int, tuple[int, Stream]] = {}
@@ -264,8 +253,8 @@ def generate(
 ) -> Iterator[int]:
     """Bytes that continue ``prompt``, at most ``sampling.max_length``, until something ends it.
 
-    The prompt must end between two characters. The model sees the last ``context_length`` bytes,
-    and after that at least half as many. With ``draft`` the same text comes faster.
+    The prompt must end between two characters. The model sees the last ``context_length`` bytes of
+    it, and later at least half as many bytes. With ``draft`` the same text comes faster.
     """
     decoder = model if isinstance(model, Decoder) else Decoder(model)
     request = functools.partial(Stream, prompt, sampling, decoder)
@@ -278,23 +267,25 @@ def generate_batch(
     prompts: Sequence[bytes],
     sampling: Sequence[SamplingConfig],
     draft: bool = True,
+    grammar: Grammar = TEXT,
 ) -> list[Generated]:
     """A continuation of each prompt with its own settings, many at once.
 
-    Each is the one that ``generate`` would write. Prompts must end between two characters.
+    Each is the one that ``generate`` would write. With the grammar ``TEXT``, prompts must end
+    between two characters.
     """
     if isinstance(model, Decoder):
         decoder = model
     else:
         decoder = Decoder(model, max(1, min(MOST_STREAMS, len(prompts))))
     requests = [
-        functools.partial(Stream, prompt, settings, decoder)
+        functools.partial(Stream, prompt, settings, decoder, grammar)
         for prompt, settings in zip(prompts, sampling, strict=True)
     ]
     texts = [bytearray() for _ in prompts]
-    done: list[Generated | None] = [None] * len(prompts)
+    done: dict[int, Generated] = {}
     for number, stream, text in write(decoder, requests, draft):
         texts[number] += text
         if stream.reason:
             done[number] = Generated(bytes(texts[number]), stream.reason, stream.nats)
-    return done
+    return [done[number] for number in range(len(prompts))]

@@ -1,4 +1,7 @@
-"""``LocalInferenceModel``: a trained model, loaded from its file, that continues text."""
+"""``LocalInferenceModel``: a trained model, loaded from its file, that continues text.
+
+Turns strings into bytes and back, and keeps a decoder for the next call. Does not print anything.
+"""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -9,30 +12,32 @@ from h2q.generation.generate import MOST_STREAMS, Generated, generate, generate_
 from h2q.model.decoder import Decoder
 from h2q.model.tokenizer import IncrementalDecoder, encode
 from h2q.system.paths import MODEL_PATH
+from h2q.system.torch_private import weights_version
 
 
 class LocalInferenceModel:
     """A trained model that continues text (README: 本地推理模型)."""
 
     def __init__(self, path: Path = Path(MODEL_PATH), device: str = "cpu"):
-        """Loads the model file at ``path``; raises ``ModelFileError`` when that cannot be done."""
+        """Loads the model file at ``path``. Raises ``ModelFileError`` when that cannot be done."""
         self.path = Path(path)
         model, self.provenance = load_model(self.path)
         self.model = model.to(device)
-        self._decoders: dict[int, Decoder] = {}
-        self._versions: list[int] = []
+        self._decoder: Decoder | None = None
+        self._version: tuple[int, ...] = ()
 
     def decoder(self, n_streams: int = 1) -> Decoder:
-        """A decoder of the model for so many streams, made anew when the weights have changed."""
-        versions = [parameter._version for parameter in self.model.parameters()]
-        if versions != self._versions:
-            self._decoders, self._versions = {}, versions
-        if n_streams not in self._decoders:
-            self._decoders = {n_streams: Decoder(self.model, n_streams)}  # one at a time: memory
-        return self._decoders[n_streams]
+        """A decoder of the model for ``n_streams`` streams. A new one is made when the weights have
+        changed; only the last one is kept, to save memory."""
+        version = weights_version(self.model.parameters())
+        last = self._decoder
+        if last is None or len(last.lengths) != n_streams or version != self._version:
+            last = Decoder(self.model, n_streams)
+        self._decoder, self._version = last, version
+        return last
 
     def stream(self, prompt: str, sampling: SamplingConfig = SamplingConfig()) -> Iterator[str]:
-        """The continuation of ``prompt``, in pieces of whole characters as they are written."""
+        """The continuation of ``prompt``, in pieces of whole characters, as they are written."""
         decoder = IncrementalDecoder()
         for byte in generate(self.decoder(), encode(prompt), sampling):
             if text := decoder.feed(bytes([byte])):
@@ -47,7 +52,7 @@ class LocalInferenceModel:
     def generate_batch(
         self, prompts: Sequence[str], sampling: Sequence[SamplingConfig]
     ) -> list[Generated]:
-        """A continuation of each prompt with its own settings, many at once; each is the one that
+        """A continuation of each prompt with its own settings, many at once. Each is the one that
         ``generate`` would write, as UTF-8."""
         decoder = self.decoder(max(1, min(MOST_STREAMS, len(prompts))))
         return generate_batch(decoder, [encode(prompt) for prompt in prompts], sampling)

@@ -1,36 +1,31 @@
-"""From logits to bytes: small functions, each of which does one thing to a row of numbers.
+"""From logits to bytes: small functions, each of which does one thing to rows of numbers.
 
-A sampler is put together by ``sampler`` from a repetition penalty, a temperature and filters; all
-work on rows (N, 256) at once and treat each row alone, so that what is drawn for one does not
-depend on its neighbours. Randomness comes from outside, a number for each byte of a row: the same
-numbers and the same logits give the same byte, whoever else is drawing. Plain NumPy, float64:
-calls on so few numbers cost a tensor library more than the work does.
+``sampler`` makes one function of a temperature and filters; the repetition penalty comes before it.
+All work on rows (N, V) at once and treat each row alone: what is drawn for one row does not depend
+on the others. Randomness comes from outside, a number for each byte of a row: the same numbers and
+the same logits give the same byte. Plain NumPy in float64: for so few numbers the calls of a tensor
+library cost more than the work. Settings are those of a ``SamplingConfig``, which checks them.
 """
 
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from h2q.config import SamplingConfig
-from h2q.system.errors import SettingError
 
-_LEAST_NOISE = 1e-100  # against division by zero
-PENALTY_WINDOW = 64  # bytes that the repetition penalty looks back (llama.cpp's default)
-Filter = Callable[[np.ndarray], np.ndarray]  # probabilities (N, V) to probabilities, not normed
+_Rows = NDArray[np.float64]  # (N, V)
+Filter = Callable[[_Rows], _Rows]  # from probabilities to probabilities, which need not sum to 1
+Sampler = Callable[[_Rows, _Rows], NDArray[np.int64]]
 
-
-def _require_range(name: str, value: float, minimum: float, maximum: float) -> None:
-    if not minimum <= value <= maximum:
-        raise SettingError(
-            "setting.range", name=name, value=value, minimum=minimum, maximum=maximum
-        )
+_LEAST_NOISE = 1e-100  # prevents division by zero
+PENALTY_WINDOW = 64  # bytes in which the repetition penalty looks for a byte (llama.cpp's default)
 
 
 def top_k(k: int) -> Filter:
-    """Keeps the ``k`` most likely bytes, and those as likely as the last of them."""
-    _require_range("top_k", k, 1, 256)
+    """Keeps the ``k`` most likely bytes, and all that are as likely as the last of them."""
 
-    def apply(probabilities: np.ndarray) -> np.ndarray:
+    def apply(probabilities: _Rows) -> _Rows:
         bound = np.partition(probabilities, -k, axis=-1)[:, -k, None]
         return np.where(probabilities >= bound, probabilities, 0.0)
 
@@ -38,10 +33,9 @@ def top_k(k: int) -> Filter:
 
 
 def top_p(p: float) -> Filter:
-    """Keeps the fewest bytes that together have probability ``p`` (arXiv 1904.09751)."""
-    _require_range("top_p", p, 1e-6, 1.0)
+    """Keeps the smallest set of bytes with probability ``p`` or more (arXiv 1904.09751)."""
 
-    def apply(probabilities: np.ndarray) -> np.ndarray:
+    def apply(probabilities: _Rows) -> _Rows:
         order = np.argsort(-probabilities, axis=-1, kind="stable")
         falling = np.take_along_axis(probabilities, order, -1)
         before = np.cumsum(falling, axis=-1) - falling
@@ -56,41 +50,40 @@ def top_p(p: float) -> Filter:
 
 
 def min_p(share: float) -> Filter:
-    """Keeps bytes at least ``share`` times as likely as the likeliest (arXiv 2407.01082)."""
-    _require_range("min_p", share, 0.0, 1.0)
+    """Keeps bytes at least ``share`` times as likely as the most likely one (arXiv 2407.01082)."""
 
-    def apply(probabilities: np.ndarray) -> np.ndarray:
+    def apply(probabilities: _Rows) -> _Rows:
         bound = share * probabilities.max(-1, keepdims=True)
         return np.where(probabilities >= bound, probabilities, 0.0)
 
     return apply
 
 
-def penalized(logits: np.ndarray, seen: np.ndarray, penalty: float) -> np.ndarray:
-    """``logits`` (N, V) with those of ``seen`` bytes, boolean (N, V), made less likely: divided by
-    ``penalty`` where positive, multiplied where negative (arXiv 1909.05858)."""
-    _require_range("repetition_penalty", penalty, 0.1, 10.0)
+def penalized(logits: _Rows, seen: NDArray[np.bool_], penalty: float) -> _Rows:
+    """``logits`` (N, V) where ``seen`` bytes, boolean (N, V), are less likely: their logits are
+    divided by ``penalty`` where positive and multiplied by it where negative (arXiv 1909.05858)."""
     lowered = np.where(logits > 0, logits / penalty, logits * penalty)
     return np.where(seen, lowered, logits)
 
 
-def probabilities(logits: np.ndarray, temperature: float) -> np.ndarray:
-    """softmax(logits / temperature) along rows (N, V), without the division by the sum."""
-    _require_range("temperature", temperature, 5e-324, 10.0)
-    # The best logit becomes 0 first: divided by a tiny temperature it must not overflow.
-    below = logits - logits.max(-1, keepdims=True)
-    with np.errstate(over="ignore"):  # to -inf, whose exponential is the 0 it should be
-        return np.exp(below / temperature)
+def probabilities(logits: _Rows, temperature: float) -> _Rows:
+    """softmax(logits / temperature) along rows (N, V), not divided by the sum of the row."""
+    # The largest logit becomes 0 first: divided by a tiny temperature it must not overflow.
+    below: _Rows = logits - logits.max(-1, keepdims=True)
+    with np.errstate(over="ignore"):  # to -inf, whose exponential is 0, as it should be
+        weights: _Rows = np.exp(below / temperature)
+    return weights
 
 
-def draw(weights: np.ndarray, noise: np.ndarray) -> np.ndarray:
-    """A byte of each row of ``weights`` (N, V), as likely as it weighs, where ``noise`` (N, V) is
-    exponentially distributed; a byte of weight 0 never is.
+def draw(weights: _Rows, noise: _Rows) -> NDArray[np.int64]:
+    """A byte (N,) of each row of ``weights`` (N, V), drawn in proportion to its weight. ``noise``
+    (N, V) is exponentially distributed. A byte of weight 0 is never drawn.
 
-    Of clocks that ring at these rates, the first to ring (the Gumbel-max trick). With the same
-    noise, weights that differ little give mostly the same byte, which serves drafts.
+    This is the exponential form of the Gumbel-max trick. With the same noise, weights that differ
+    little mostly give the same byte, which makes drafts agree.
     """
-    return (weights / np.maximum(noise, _LEAST_NOISE)).argmax(-1)
+    drawn: NDArray[np.int64] = (weights / np.maximum(noise, _LEAST_NOISE)).argmax(-1)
+    return drawn
 
 
 def filters(config: SamplingConfig) -> list[Filter]:
@@ -105,16 +98,16 @@ def filters(config: SamplingConfig) -> list[Filter]:
     return chosen
 
 
-def sampler(config: SamplingConfig) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
-    """A function of masked, penalized logits (N, V) and noise (N, V) to bytes (N,).
+def sampler(config: SamplingConfig) -> Sampler:
+    """A function from logits (N, V), masked and penalized, and noise (N, V) to bytes (N,).
 
-    At temperature 0 it takes the best byte, the lowest of equals.
+    At temperature 0 it takes the most likely byte, the lowest one where several are equal.
     """
     if config.temperature == 0:
         return lambda logits, noise: logits.argmax(-1)
     applied = filters(config)
 
-    def sample(logits: np.ndarray, noise: np.ndarray) -> np.ndarray:
+    def sample(logits: _Rows, noise: _Rows) -> NDArray[np.int64]:
         weights = probabilities(logits, config.temperature)
         for apply in applied:
             weights = apply(weights)

@@ -1,26 +1,28 @@
-"""What ends a text besides the model and its length: a stop string, or going round in circles.
+"""What ends a text besides the model and the maximum length: a stop string, or a loop.
 
-Both read the text byte by byte, in constant memory.
+Both are found byte by byte, in constant memory. Knows neither models nor settings.
 """
 
 from collections.abc import Sequence
 
 import numpy as np
 
-LONGEST_LOOP = 256  # bytes of the longest passage that is noticed when it comes again
-_LEAST_BYTES = 32  # all repetitions together: 哈哈哈 is no loop
+LONGEST_LOOP = 256  # bytes of the longest passage whose repetition is noticed
+_LEAST_BYTES = 32  # of all repetitions together: 哈哈哈 is no loop
 
 
 class StopStrings:
-    """Holds back what may become a stop string, until it is one or is not."""
+    """Finds stop strings. Holds back bytes as long as they may be the beginning of one."""
 
     def __init__(self, stop: Sequence[bytes]):
         self._stop = stop
         self.held = bytearray()
 
     def add(self, byte: int) -> tuple[bytes, bool]:
-        """What is certain to be text after this byte, and whether a stop string is complete: it
-        and nothing of it is ever text."""
+        """What is certain to be text after this byte, and whether a stop string is now complete.
+
+        No byte of a complete stop string is returned as text.
+        """
         self.held.append(byte)
         for stop in self._stop:
             if self.held.endswith(stop):
@@ -32,29 +34,30 @@ class StopStrings:
         return text, False
 
     def _overlap(self, stop: bytes) -> int:
-        """Bytes at the end of what is held that ``stop`` begins with."""
+        """How many bytes at the end of what is held are the beginning of ``stop``."""
         most = min(len(stop) - 1, len(self.held))
         return next((n for n in range(most, 0, -1) if self.held.endswith(stop[:n])), 0)
 
     def finish(self) -> bytes:
-        """What was held back in vain."""
+        """What is still held back, at the end of the text."""
         text = bytes(self.held)
         self.held.clear()
         return text
 
 
 class LoopGuard:
-    """Notices that a passage of up to ``LONGEST_LOOP`` bytes has come ``times`` times in a row."""
+    """Notices that a passage of up to ``LONGEST_LOOP`` bytes occurred ``times`` times in a row."""
 
     def __init__(self, times: int):
         periods = np.arange(1, LONGEST_LOOP + 1)
-        # A text of period p repeats its first p bytes: so many later ones equal that p before.
+        # In a text of period p every byte after the first p equals the byte p places before it.
+        # For each p: how many such bytes in a row make a loop.
         self._enough = np.maximum(periods * (times - 1), _LEAST_BYTES - periods)
-        self._before = np.full(LONGEST_LOOP, -1)  # the last bytes, latest first
-        self._equal = np.zeros(LONGEST_LOOP, dtype=np.int64)
+        self._before = np.full(LONGEST_LOOP, -1)  # the last bytes, the latest first
+        self._equal = np.zeros(LONGEST_LOOP, dtype=np.int64)  # such bytes in a row, for each p
 
     def add(self, byte: int) -> bool:
-        """Whether the text goes round in circles with this byte."""
+        """Whether the text is a loop with this byte."""
         self._equal = np.where(self._before == byte, self._equal + 1, 0)
         self._before[1:] = self._before[:-1]
         self._before[0] = byte

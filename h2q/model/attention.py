@@ -1,29 +1,32 @@
 """Causal attention with rotary positions, and its gradient written for a processor's caches.
 
-PyTorch's fused kernel recomputes the weights in its backward pass, which on a processor takes six
-times as long as the forward. ``causal_attention`` keeps them, B·H·T²/2 numbers, and works block by
-block, with batched matrix products and few element-wise passes over what stays in the cache.
+The backward pass of PyTorch's fused kernel recomputes the weights. On a processor it takes six
+times as long as the forward pass. ``causal_attention`` keeps the weights, B·H·T²/2 numbers. It works
+block by block, with batched matrix products and few element-wise passes over what is in the cache.
 
-Shapes: B batch, T positions, H heads, D ``head_dim``, C = H·D. Does not know devices other than
-the processor: elsewhere PyTorch's own gradient is used.
+Shapes: B batch, T positions, H heads, D ``head_dim``, C = H·D. On other devices than the processor
+PyTorch's own gradient is used.
 """
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd.function import FunctionCtx
 
-_BLOCK_ELEMENTS = 2**21  # of the largest block of weights: 4 MB; smaller ones pay for more calls
-_BLOCK = 128  # queries or keys
-_LARGEST_SCORE = 2.0**11  # whose rounding moves no weight beyond exp(4)
+_BLOCK_ELEMENTS = 2**21  # in the largest block of weights, 4 MB; smaller blocks mean more calls
+_BLOCK = 128  # queries in a block
+# The largest score of a row is rounded before it is subtracted. Up to this score the rounding error
+# is at most 4, so no weight exceeds exp(4).
+_LARGEST_SCORE = 2.0**11
 _PARTS = 3  # bfloat16 numbers that add up to a float32
 _EXTRA_COLUMNS = 8  # the parts and zeros; products of odd widths are slow
 
 
 @functools.lru_cache(maxsize=16)
-@torch.inference_mode(False)  # one table serves generation and training
+@torch.inference_mode(False)  # generation and training use the same table
 def rotary_table(
     length: int,
     head_dim: int,
@@ -33,8 +36,8 @@ def rotary_table(
 ) -> Tensor:
     """Cosines and signed sines of the rotary angles, shape (2, length, D).
 
-    Pair (i, i + D/2) turns by position · base^(-2i/D) (arXiv 2104.09864), by nothing where
-    ``base`` is None; the sines of a first half are negative, so that ``rotate`` need not negate.
+    The angle of the pair (i, i + D/2) is position · base^(-2i/D) (arXiv 2104.09864), or 0 where
+    ``base`` is None. The sines of the first half are negative, so ``rotate`` need not negate.
     """
     exponents = torch.arange(0, head_dim, 2, device=device, dtype=torch.float64) / head_dim
     positions = torch.arange(length, device=device, dtype=torch.float64)
@@ -47,20 +50,23 @@ def rotary_table(
 
 
 def rotate(x: Tensor, table: Tensor, *, back: bool = False) -> Tensor:
-    """Turns each pair (i, i + D/2) of ``x`` (..., T, D) by its angle in ``table`` (2, T, D), or
-    ``back`` by it."""
+    """Rotates each pair (i, i + D/2) of ``x`` (..., T, D) by its angle in ``table`` (2, T, D), in
+    the opposite direction where ``back``."""
     cos, sin = table.to(x.dtype)
     turned = x.roll(x.shape[-1] // 2, dims=-1)
     return torch.addcmul(x * cos, turned, sin, value=-1 if back else 1)
 
 
 def causal_attention(qkv: Tensor, n_heads: int, rotary_base: float | None) -> Tensor:
-    """Each position's mix of the values up to it, (B, T, C), of ``qkv`` (B, T, 3C).
+    """The output of causal attention, (B, T, C), for queries, keys and values ``qkv`` (B, T, 3C).
 
-    Queries and keys turn with their position; they do not where ``rotary_base`` is None.
+    Queries and keys are rotated by their positions, unless ``rotary_base`` is None.
     """
     if qkv.device.type == "cpu" and qkv.dtype == torch.bfloat16 and qkv.requires_grad:
-        return _CausalAttention.apply(qkv, n_heads, rotary_base)
+        result: Tensor = _CausalAttention.apply(  # type: ignore[no-untyped-call]  # PyTorch's
+            qkv, n_heads, rotary_base
+        )
+        return result
     query, key, value = split_heads(qkv, n_heads)
     table = rotary_table(qkv.shape[1], query.shape[-1], rotary_base, qkv.device)
     mixed = F.scaled_dot_product_attention(
@@ -70,45 +76,55 @@ def causal_attention(qkv: Tensor, n_heads: int, rotary_base: float | None) -> Te
 
 
 def split_heads(qkv: Tensor, n_heads: int) -> Tensor:
-    """(B, T, 3C) as queries, keys and values (3, B, H, T, D), without a copy."""
+    """Queries, keys and values (3, B, H, T, D): a view of ``qkv`` (B, T, 3C)."""
     batch, length, width = qkv.shape
     return qkv.view(batch, length, 3, n_heads, width // (3 * n_heads)).permute(2, 0, 3, 1, 4)
 
 
+class _AttentionContext(FunctionCtx):
+    """What PyTorch passes to both methods of ``_CausalAttention``."""
+
+    saved_tensors: tuple[Tensor, ...]
+
+
 class _CausalAttention(torch.autograd.Function):
-    """With s the scaled product of a query and a key, r about the largest of the query's row,
-    W = exp(s - r) are weights and z their sum over a row; the output is O = WV / z. With dO its
-    gradient, G = dO / z and d = sum(dO ∘ O) / z over a row:
+    """Let s be the scaled product of a query and a key, and r about the largest s of the query's
+    row. The weights are W = exp(s - r), z is their sum over a row, and the output is O = WV / z.
+    Let dO be the gradient of O, G = dO / z and d = sum(dO ∘ O) / z over a row. Then
     dV = Wᵀ G, dS = W ∘ (G Vᵀ - d), dQ = dS K, dK = dSᵀ Q.
 
-    Both subtractions happen inside the products, in float32: extra columns hold -r (or -d, in
-    parts) on the one side and ones on the other. So rounding s - r instead of s costs no accuracy
-    where the weights are large.
+    Both subtractions happen inside the matrix products, in float32: extra columns hold -r (or -d,
+    in parts) on one side and ones on the other. So s - r is rounded instead of s, and where the
+    weights are large s - r is small: no accuracy is lost there.
     """
 
     @staticmethod
-    def forward(ctx, qkv, n_heads, rotary_base):
+    def forward(
+        ctx: _AttentionContext, qkv: Tensor, n_heads: int, rotary_base: float | None
+    ) -> Tensor:
         heads = split_heads(qkv, n_heads)
         batch, _, length, head_dim = heads.shape[1:]
         table = rotary_table(length, head_dim, rotary_base, qkv.device, qkv.dtype)
         # queries, keys and values: (3, B, H, T, D + extra)
         wide = qkv.new_empty(*heads.shape[:-1], head_dim + _EXTRA_COLUMNS)
         wide[..., head_dim:] = 0
-        for row in range(batch):  # so that what is turned stays in the cache
+        for row in range(batch):  # one by one, so that what is rotated stays in the cache
             wide[:2, row, ..., :head_dim] = rotate(heads[:2, row].contiguous(), table)
         wide[2, ..., :head_dim] = heads[2]
         wide[1:, ..., head_dim : head_dim + _PARTS] = 1
-        # Values: each key is in one of the columns left, whose sums are those of some weights.
+        # Values: each of the columns left has ones for some of the keys. Its products are the sums
+        # of the weights of these keys.
         counted = wide[2, ..., head_dim + _PARTS :]
         for column in range(counted.shape[-1]):
             counted[..., column :: counted.shape[-1], column] = 1
-        output, sums, weights = _block_outputs(*wide.flatten(1, 2), head_dim)
+        query, key, value = wide.flatten(1, 2)
+        output, sums, weights = _block_outputs(query, key, value, head_dim)
         output = output.view(heads.shape[1:]).transpose(1, 2).flatten(2)  # (B, T, C)
         ctx.save_for_backward(wide, output, sums, table, *weights)
         return output
 
     @staticmethod
-    def backward(ctx, gradient):
+    def backward(ctx: _AttentionContext, gradient: Tensor) -> tuple[Tensor, None, None]:
         wide, output, sums, table, *weights = ctx.saved_tensors
         _, batch, n_heads, length, width = wide.shape
         head_dim = width - _EXTRA_COLUMNS
@@ -121,8 +137,9 @@ class _CausalAttention(torch.autograd.Function):
             row_sums * -inverse_sums.squeeze(-1), wide.dtype
         )
         wide_gradient[..., head_dim + _PARTS :] = 0
+        query, key, value = wide.flatten(1, 2)
         gradients = _block_gradients(
-            *wide.flatten(1, 2), wide_gradient.flatten(0, 1), weights, head_dim
+            query, key, value, wide_gradient.flatten(0, 1), weights, head_dim
         )
         gradients = gradients.view(3, *wide.shape[1:-1], head_dim)
         result = gradient.new_empty(batch, length, 3, n_heads, head_dim)
@@ -133,7 +150,8 @@ class _CausalAttention(torch.autograd.Function):
 
 
 def _blocks(n_heads: int, length: int) -> Iterator[tuple[slice, slice, slice]]:
-    """Some heads, some queries and the keys that the last of these sees: longest ones first."""
+    """Heads, queries and keys of each block: the keys are all that its last query sees. Blocks with
+    more keys come first."""
     at_once = max(1, _BLOCK_ELEMENTS // (length * _BLOCK))
     for first in range(0, n_heads, at_once):
         for start in reversed(range(0, length, _BLOCK)):
@@ -141,10 +159,12 @@ def _blocks(n_heads: int, length: int) -> Iterator[tuple[slice, slice, slice]]:
             yield slice(first, first + at_once), slice(start, end), slice(0, end)
 
 
-def _block_outputs(query, key, value, head_dim) -> tuple[Tensor, Tensor, list[Tensor]]:
+def _block_outputs(
+    query: Tensor, key: Tensor, value: Tensor, head_dim: int
+) -> tuple[Tensor, Tensor, list[Tensor]]:
     """Outputs (G, T, D), row sums (G, T) and weights of each block for G heads (G, T, D + extra).
 
-    Leaves in the extra columns of ``query`` what was subtracted from its scores.
+    Writes what was subtracted from the scores into the extra columns of ``query``.
     """
     n_heads, length, _ = query.shape
     outputs = query.new_empty(n_heads, length, head_dim)
@@ -162,12 +182,12 @@ def _block_outputs(query, key, value, head_dim) -> tuple[Tensor, Tensor, list[Te
     return outputs, sums, kept
 
 
-def _row_weights(queries, keys, mask, head_dim) -> Tensor:
-    """exp(s - r) of the scores s of all ``queries`` (G, R, D + extra) with ``keys`` up to the last
-    of them, and r about the largest of a row.
+def _row_weights(queries: Tensor, keys: Tensor, mask: Tensor, head_dim: int) -> Tensor:
+    """Weights exp(s - r) of all ``queries`` (G, R, D + extra) with ``keys`` (G, K, D + extra), of
+    which the last stands at the position of the last query. r is about the largest s of a row.
 
-    A first product finds the largest, a second one subtracts it before anything is rounded. Where
-    its own rounding would be too much, float32 computes the scores.
+    A first product finds the largest score, and a second one subtracts it before anything is
+    rounded. Where the largest score itself would be rounded too much, float32 computes the scores.
     """
     scale = head_dim**-0.5
     scores = torch.bmm(queries, keys.mT)
@@ -186,8 +206,8 @@ def _row_weights(queries, keys, mask, head_dim) -> Tensor:
 
 
 def _parts(values: Tensor, dtype: torch.dtype) -> Tensor:
-    """float32 ``values`` (...) as sums (..., parts) of numbers of ``dtype``: the nearest one, and
-    twice the one nearest to what is still lacking."""
+    """float32 ``values`` (...) as sums of numbers (..., parts) of ``dtype``: the nearest one, then
+    the one nearest to the remainder, and so on."""
     parts = []
     for _ in range(_PARTS):
         parts.append(values.to(dtype))
@@ -195,10 +215,17 @@ def _parts(values: Tensor, dtype: torch.dtype) -> Tensor:
     return torch.stack(parts, dim=-1)
 
 
-def _block_gradients(query, key, value, output_gradient, weights, head_dim) -> Tensor:
+def _block_gradients(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    output_gradient: Tensor,
+    weights: Sequence[Tensor],
+    head_dim: int,
+) -> Tensor:
     """Gradients of queries, keys and values, (3, G, T, D), for G heads (G, T, D + extra).
 
-    ``output_gradient`` is divided by the row sums of ``weights``.
+    ``output_gradient`` is already divided by the row sums of ``weights``.
     """
     n_heads, length, _ = query.shape
     scale = head_dim**-0.5
@@ -206,9 +233,10 @@ def _block_gradients(query, key, value, output_gradient, weights, head_dim) -> T
     for (heads, rows, columns), block in zip(_blocks(n_heads, length), weights):
         query_gradient, key_gradient, value_gradient = gradients[:, heads]
         row_gradients = output_gradient[heads, rows]
-        so_far = int(columns.stop < length)  # the longest block is the first to write
+        # The block with the most keys comes first and writes; the others add.
+        so_far = int(columns.stop < length)
         value_gradient[:, columns].baddbmm_(block.mT, row_gradients[..., :head_dim], beta=so_far)
-        values = value[heads, columns].contiguous()  # or the product copies it, transposed
+        values = value[heads, columns].contiguous()  # else the product copies it, transposed
         block = torch.bmm(row_gradients, values.mT).mul_(block)
         query_gradient[:, rows].baddbmm_(block, key[heads, columns, :head_dim], beta=0, alpha=scale)
         key_gradient[:, columns].baddbmm_(

@@ -1,17 +1,17 @@
-"""The forward pass for writing: many streams, a few new bytes each, and a cache of all before them.
+"""The forward pass for writing: many streams, a few new bytes in each, and a cache of all earlier bytes.
 
 It computes the logits that ``Transformer`` computes, on the processor, with products of rounded
-numbers (``quantization``), in a way that makes a row's bits depend on that row's text alone: not on
-how many streams are read together, nor on how many bytes are read at once. So a seed gives the
-same text on one stream or among 64, and with or without drafts.
+numbers (``integer_linear``). The bits of a row depend only on the text of that row: neither on how
+many streams are read together nor on how many bytes are read at once. So a seed gives the same text
+for one stream and among 64, with and without drafts.
 
-- The products are of integers, whose sums are exact. Up to eight rows cost little more than one: that
-  makes drafts pay.
-- Attention takes the keys up to the end of the query's own block of ``BLOCK`` positions, masked: an
-  amount that its position decides; and so many queries (``_whole_queries``) that each is computed
-  as among many.
+- The products are sums of integers, which are exact. Up to eight rows cost little more than one,
+  which makes drafts pay.
+- Attention reads the keys up to the end of the block of ``BLOCK`` positions that the query is in,
+  under a mask, so their number depends only on the query's position. A query is computed among so
+  many others (``_whole_queries``) that the kernel adds up as it does for many.
 
-A test compares every bit for all of these.
+A test compares every bit for all of these. Does not choose bytes: that is for ``generation``.
 """
 
 import functools
@@ -22,6 +22,7 @@ from itertools import groupby
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from h2q.model.attention import rotary_table
@@ -30,7 +31,7 @@ from h2q.model.ngram import NO_DRAFTS, DraftTable
 from h2q.model.transformer import Transformer
 
 BLOCK = 32  # positions
-_MOST_ROWS = 1024  # in one pass: memory
+_MOST_ROWS = 1024  # in one pass, to bound memory
 _PROBE_HEADS = 8
 
 
@@ -39,8 +40,9 @@ def _plain_product(layer: torch.nn.Linear, nonnegative: bool = False) -> Product
 
 
 def _rotating_product(layer: torch.nn.Linear, n_heads: int) -> Product:
-    """``layer``, which gives queries, keys and values, with the pairs (i, i + D/2) of each head of
-    queries and keys side by side: complex numbers. Products of the two stay what they are."""
+    """``layer``, which gives queries, keys and values, with its outputs in another order: in each
+    head of queries and keys the pairs (i, i + D/2) stand side by side, as complex numbers. This
+    does not change the products of queries and keys."""
 
     def interleaved(values: Tensor) -> Tensor:
         parts = values.view(3, n_heads, 2, -1, *values.shape[1:])  # (3, H, 2, D/2, ...)
@@ -54,8 +56,8 @@ def _rotating_product(layer: torch.nn.Linear, n_heads: int) -> Product:
 @functools.cache
 @torch.inference_mode()
 def _whole_queries(count: int, head_dim: int) -> int:
-    """The least number of queries from ``count`` on whose products with keys and values are
-    computed as those of many are: a single one is not, where it takes another way of adding up."""
+    """The smallest number of queries, ``count`` or more, whose products with keys and values have
+    the same bits as those of many queries. For a few queries a kernel may add up in another order."""
     generator = torch.Generator().manual_seed(0)
     keys = torch.randn(_PROBE_HEADS, 4 * BLOCK, head_dim, generator=generator)
     query = torch.randn(_PROBE_HEADS, 1, head_dim, generator=generator)
@@ -76,7 +78,7 @@ def _whole_queries(count: int, head_dim: int) -> int:
 
 
 def norm(layer: torch.nn.LayerNorm) -> Product:
-    """``layer`` as a function of rows (N, C), without the cost of calling a module."""
+    """``layer`` as a function of rows (N, C), without the overhead of calling a module."""
     weight, bias = layer.weight.detach().cpu(), layer.bias.detach().cpu()
     arguments = (layer.normalized_shape, weight, bias, layer.eps)
     return lambda rows: torch.layer_norm(rows, *arguments)
@@ -101,27 +103,39 @@ class _Layer:
 
 @dataclass(frozen=True)
 class _Window:
-    """What adjacent slots that read as many rows each see, up to the end of a block: views, which
-    take longer to make than a layer takes to use them."""
+    """What adjacent slots see up to the end of a block when each reads the same number of rows.
 
-    heads: Tensor  # (slots · H, rows padded, D): queries, and then what they find
-    used: Tensor  # (slots, rows, H, D) of ``heads``
-    keys: Sequence[Tensor]  # of each layer, (slots · H, D, keys)
-    values: Sequence[Tensor]  # of each layer, (slots · H, keys, D)
+    Its tensors are views. They are kept, because making them takes longer than using them.
+    """
+
+    heads: Tensor  # (slots · H, padded rows, D): first queries, then the output of attention
+    used: Tensor  # (slots, rows, H, D), a part of ``heads``
+    keys: Sequence[Tensor]  # (slots · H, D, keys) of each layer
+    values: Sequence[Tensor]  # (slots · H, keys, D) of each layer
 
     def attend(self, layer: int, queries: Tensor, mask: Tensor) -> Tensor:
-        """The values that ``queries`` (slots · rows, H, D) see under ``mask`` (slots · H or 1,
-        rows padded, keys), mixed: (slots, rows, H, D), until the next call."""
+        """The output (slots, rows, H, D) for ``queries`` (slots · rows, H, D) under ``mask``
+        (slots · H or 1, padded rows, keys). The next call overwrites it."""
         self.used.copy_(queries.view(self.used.shape))
         weights = torch.bmm(self.heads, self.keys[layer]).add_(mask).softmax(-1)
         torch.bmm(weights, self.values[layer], out=self.heads)
         return self.used
 
 
-class Decoder:
-    """Reads bytes into ``n_slots`` streams and tells the logits of what comes next.
+@dataclass(frozen=True)
+class _Run:
+    """Neighbouring rows of a pass that one window can compute."""
 
-    Memory does not grow: packed weights, and 2 × layers × slots × C × context_length elements.
+    window: _Window
+    rows: slice  # among all rows of the pass
+    mask: Tensor  # (slots · H or 1, padded rows, keys)
+    output: Tensor  # (slots, rows, H, D), where the result goes
+
+
+class Decoder:
+    """Reads bytes into ``n_slots`` streams and returns the logits of the bytes that follow.
+
+    Memory does not grow: packed weights, and 2 × layers × slots × C × context_length numbers.
     """
 
     @torch.inference_mode()
@@ -143,11 +157,11 @@ class Decoder:
         self._embedding = model.embedding.weight.detach().cpu()
         self._final_norm = norm(model.final_norm)
         self._output = _plain_product(model.output)
-        self._rounded = -(-self.capacity // BLOCK) * BLOCK  # keys are taken by whole blocks
+        self._rounded = -(-self.capacity // BLOCK) * BLOCK  # keys are read by whole blocks
         cos, sin = rotary_table(self.capacity, config.head_dim, config.rotary_base)
         half = config.head_dim // 2
         angles = torch.complex(cos[:, :half], sin[:, half:])[:, None, None]
-        # Queries are scaled as they turn: (capacity, 2, 1, D/2) for queries and keys.
+        # Rotation also scales queries: (capacity, 2, 1, D/2) for queries and keys.
         self._angles = torch.cat((angles * config.head_dim**-0.5, angles), dim=1)
         self._mask = _causal_table(self._rounded)
         shape = (n_slots, config.n_heads, self._rounded, config.head_dim)
@@ -158,18 +172,19 @@ class Decoder:
         self.drafts = DraftTable(NO_DRAFTS if model.drafts is None else model.drafts.numpy())
 
     def free(self, slot: int) -> int:
-        """Bytes that can still be read into a slot."""
+        """How many bytes can still be read into a slot."""
         return self.capacity - self.lengths[slot]
 
     @torch.inference_mode()
-    def read(self, new: Sequence[tuple[int, bytes]]) -> list[np.ndarray]:
-        """Adds bytes to slots, given as (slot, bytes) in rising order of slots; returns for each
-        the logits (T, V) that follow each of its bytes. Raises ``ValueError`` when they do not
-        fit."""
+    def read(self, new: Sequence[tuple[int, bytes]]) -> list[NDArray[np.float32]]:
+        """Adds bytes to slots, given as (slot, bytes) in rising order of slots. Returns for each
+        slot the logits (T, V) after each of its new bytes. Raises ``ValueError`` when the bytes do
+        not fit."""
         for slot, data in new:
             if len(data) > self.free(slot):
                 raise ValueError(f"{len(data)} bytes, but there is room for {self.free(slot)}")
-        logits, first = [], 0
+        logits: list[NDArray[np.float32]] = []
+        first = 0
         while first < len(new):
             last, rows = first + 1, len(new[first][1])
             while last < len(new) and rows + len(new[last][1]) <= _MOST_ROWS:
@@ -179,8 +194,9 @@ class Decoder:
             first = last
         return logits
 
-    def _read(self, new: Sequence[tuple[int, bytes]]) -> list[np.ndarray]:
-        slots, positions = [], []
+    def _read(self, new: Sequence[tuple[int, bytes]]) -> list[NDArray[np.float32]]:
+        slots: list[int] = []
+        positions: list[int] = []
         for slot, data in new:
             start = self.lengths[slot]
             positions += range(start, start + len(data))
@@ -198,8 +214,8 @@ class Decoder:
             pairs[:, :2].mul_(angles)
             qkv = qkv.view(*heads, self.config.head_dim)
             store(number, qkv[:, 1:])
-            for window, rows, mask, place in runs:
-                place.copy_(window.attend(number, qkv[rows, 0], mask))
+            for run in runs:
+                run.output.copy_(run.window.attend(number, qkv[run.rows, 0], run.mask))
             x += layer.attention_output(mixed)
             hidden = layer.feedforward_input(layer.feedforward_norm(x)).relu_()
             x += layer.feedforward_output(hidden)
@@ -212,12 +228,16 @@ class Decoder:
         return found
 
     def _store(self, slots: list[int], positions: Tensor) -> Callable[[int, Tensor], None]:
-        """A function that puts a layer's keys and values (N, 2, H, D) in their places."""
-        if slots[0] == slots[-1]:  # of one stream: a plain copy
+        """A function that writes the keys and values (N, 2, H, D) of a layer into the cache."""
+        if slots[0] == slots[-1]:  # one stream needs a plain copy only
             start = self.lengths[slots[0]]
             rows = slice(start, start + len(slots))
             places = self._cache[:, :, slots[0], :, rows].permute(0, 3, 1, 2, 4).unbind()
-            return lambda layer, new: places[layer].copy_(new)
+
+            def copy(layer: int, new: Tensor) -> None:
+                places[layer].copy_(new)
+
+            return copy
         index = slice(None), torch.tensor(slots), slice(None), positions
 
         def scatter(layer: int, new: Tensor) -> None:
@@ -225,10 +245,11 @@ class Decoder:
 
         return scatter
 
-    def _runs(self, new: Sequence[tuple[int, bytes]], mixed: Tensor) -> list[tuple]:
-        """Cuts what is read at the ends of blocks, and groups neighbours that are alike: their
-        window, their rows, the mask, and their place in ``mixed`` (R, C)."""
-        parts, row = [], 0  # slot, first position, count, first row
+    def _runs(self, new: Sequence[tuple[int, bytes]], mixed: Tensor) -> list[_Run]:
+        """Cuts what is read at the ends of blocks, and groups neighbouring parts that are alike.
+        Their results go into ``mixed`` (R, C)."""
+        parts: list[tuple[int, int, int, int]] = []  # slot, first position, count, first row
+        row = 0
         for slot, data in new:
             position, end = self.lengths[slot], self.lengths[slot] + len(data)
             while position < end:
@@ -237,7 +258,7 @@ class Decoder:
                 position += count
                 row += count
 
-        def alike(number: int) -> tuple:
+        def alike(number: int) -> tuple[int, int, int]:
             slot, position, count, _ = parts[number]
             return slot - number, count, position // BLOCK
 
@@ -251,11 +272,12 @@ class Decoder:
             mask = torch.stack([self._mask[at : at + padded, :end] for _, at, _, _ in members])
             if n_slots > 1:
                 mask = mask.repeat_interleave(self.config.n_heads, 0)
-            runs.append((window, rows, mask, mixed[rows].view(window.used.shape)))
+            runs.append(_Run(window, rows, mask, mixed[rows].view(window.used.shape)))
         return runs
 
     def _new_window(self, slot: int, n_slots: int, count: int, block: int) -> _Window:
-        """Of ``n_slots`` from ``slot`` on, which read ``count`` rows each of ``block``."""
+        """The window of ``n_slots`` slots from ``slot`` on, each reading ``count`` rows of
+        ``block``."""
         padded = _whole_queries(count, self.config.head_dim)
         shape = n_slots, self.config.n_heads, padded, self.config.head_dim
         heads = self._heads[: math.prod(shape)].view(shape)
@@ -270,13 +292,13 @@ class Decoder:
 
     @torch.inference_mode()
     def slide(self, slot: int) -> None:
-        """Forgets the older half of a full slot. What stays was computed with that half in sight;
-        its keys are turned to their new positions."""
+        """Forgets the older half of a full slot. The newer half was computed while the older half
+        could be seen; its keys are rotated to their new positions."""
         kept = self.capacity // 2
         shift = self.lengths[slot] - kept
         cache = self._cache[:, :, slot]
         newer = cache[:, :, :, shift : shift + kept].clone()  # (layers, 2, H, kept, D)
-        keys = torch.view_as_complex(newer[:, 0].unflatten(-1, (-1, 2)))
+        keys = torch.view_as_complex(newer[:, 0].view(*newer[:, 0].shape[:-1], -1, 2))
         keys.mul_(self._angles[shift, 1].conj())
         cache[:, :, :, :kept] = newer
         self.lengths[slot] = kept

@@ -1,61 +1,76 @@
-"""Feed-forward and dropout as autograd functions that touch each element as seldom as possible.
+"""Feed-forward and dropout as autograd functions that read and write each element few times.
 
-PyTorch's modules make a pass over memory for the bias, one for the ReLU, one for its gradient, and
-draw a Bernoulli number at a time; on a processor these cost as much as the matrix products between
-them. Both functions compute what the modules compute. Elsewhere than on a processor PyTorch's own
-are used.
+PyTorch's modules pass over memory once for the bias, once for the ReLU and once for its gradient,
+and draw one Bernoulli number at a time. On a processor this costs as much as the matrix products in
+between. Both functions compute what the modules compute. On other devices PyTorch's own modules are
+used. Does not know the layers around them.
 """
-
-import functools
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd.function import FunctionCtx
 
-_BITS = 16  # of randomness for each element's dropout
+from h2q.system.torch_private import linear_relu, zero_where_inactive_
+
+_BITS = 16  # random bits that decide whether an element is dropped
 _EXTRA_COLUMNS = 16  # products of odd widths are slow
 
 
 def feed_forward(x: Tensor, up: torch.nn.Linear, down: torch.nn.Linear) -> Tensor:
     """``down(relu(up(x)))`` for ``x`` (..., C), computed in the dtype of ``x``."""
+    weights = up.weight, up.bias, down.weight, down.bias
     if x.device.type == "cpu":
-        return _FeedForward.apply(x, up.weight, up.bias, down.weight, down.bias)
-    return down(F.relu(up(x)))
+        result: Tensor = _FeedForward.apply(x, *weights)  # type: ignore[no-untyped-call]  # PyTorch's
+    else:
+        result = down(F.relu(up(x)))
+    return result
 
 
 def dropout(x: Tensor, p: float, training: bool, residual: Tensor | None = None) -> Tensor:
-    """Zeros in place of a random share ``p`` of ``x``, the rest scaled by 1/(1 - p)
-    (arXiv 1207.0580), and ``residual`` added. PyTorch's default generator, drawn from once,
-    decides."""
+    """``x`` with a random share ``p`` of its elements set to zero and the others scaled by 1/(1 - p)
+    (arXiv 1207.0580), plus ``residual``. Draws one number from PyTorch's default generator, which
+    decides all elements."""
     if not training or p == 0.0:
         return x if residual is None else residual + x
     if x.device.type == "cpu":
-        return _Dropout.apply(x, p, residual)
+        result: Tensor = _Dropout.apply(x, p, residual)  # type: ignore[no-untyped-call]  # PyTorch's
+        return result
     return F.dropout(x, p) if residual is None else residual + F.dropout(x, p)
+
+
+class _FeedForwardContext(FunctionCtx):
+    """What PyTorch passes to both methods of ``_FeedForward``."""
+
+    saved_tensors: tuple[Tensor, ...]
 
 
 class _FeedForward(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, x, weight_in, bias_in, weight_out, bias_out):
+    def forward(
+        ctx: _FeedForwardContext,
+        x: Tensor,
+        weight_in: Tensor,
+        bias_in: Tensor,
+        weight_out: Tensor,
+        bias_out: Tensor,
+    ) -> Tensor:
         dtype = x.dtype
         rows = x.flatten(0, -2)
         weight_in, weight_out = weight_in.to(dtype), weight_out.to(dtype)
-        hidden = _linear_relu(rows, weight_in, bias_in.to(dtype))  # (N, F)
+        hidden = linear_relu(rows, weight_in, bias_in.to(dtype))  # (N, F)
         ctx.save_for_backward(rows, weight_in, hidden, weight_out)
         return torch.addmm(bias_out.to(dtype), hidden, weight_out.t()).view(x.shape)
 
     @staticmethod
-    def backward(ctx, gradient):
+    def backward(ctx: _FeedForwardContext, gradient: Tensor) -> tuple[Tensor, ...]:
         rows, weight_in, hidden, weight_out = ctx.saved_tensors
         shape = gradient.shape
         gradient = gradient.flatten(0, -2)
         weight_out_gradient = gradient.t() @ hidden
-        hidden_gradient = gradient @ weight_out
-        torch.ops.aten.threshold_backward.grad_input(  # in place
-            hidden_gradient, hidden, 0, grad_input=hidden_gradient
-        )
-        # Ones beside the rows: the gradient of the bias comes out of the same product.
+        hidden_gradient = zero_where_inactive_(gradient @ weight_out, hidden)
+        # With columns of ones beside the rows, the same product gives the gradient of the bias.
         width = rows.shape[1]
         weight_bias = hidden_gradient.t() @ F.pad(rows, (0, _EXTRA_COLUMNS), value=1)
         return (
@@ -67,34 +82,32 @@ class _FeedForward(torch.autograd.Function):
         )
 
 
-def _linear_relu(rows: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """relu(rows · weightᵀ + bias), in one kernel where oneDNN has one for this processor."""
-    if rows.dtype == torch.bfloat16 and _onednn_computes_bfloat16():
-        return torch.ops.mkldnn._linear_pointwise(rows, weight, bias, "relu", [], "")
-    return torch.addmm(bias, rows, weight.t()).relu_()
-
-
-@functools.cache
-def _onednn_computes_bfloat16() -> bool:
-    # PyTorch has no public question for this; where the private one is gone, the plain way is right.
-    supported = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
-    return torch.backends.mkldnn.is_available() and supported()
-
-
 def _column_sums(rows: Tensor) -> Tensor:
-    """Sums (F,) over N ``rows`` (N, F), as a matrix product: the fastest way."""
+    """Sums (F,) over N ``rows`` (N, F). A matrix product is the fastest way to compute them."""
     return (rows.new_ones(16, len(rows)) @ rows)[0]
 
 
 def _integer(x: Tensor) -> torch.dtype:
-    """The integers as wide as the numbers of ``x``. Times one they keep the bits of a number, times
-    zero they are its zero: at a fraction of the cost of arithmetic with bfloat16."""
+    """The integer type that is as wide as the numbers of ``x``.
+
+    Seen as such an integer, a number keeps its bits when it is multiplied by one, and becomes zero
+    when it is multiplied by zero. This costs a fraction of what arithmetic with bfloat16 costs.
+    """
     return {2: torch.int16, 4: torch.int32}[x.element_size()]
+
+
+class _DropoutContext(FunctionCtx):
+    """What the forward pass of ``_Dropout`` leaves for the backward pass."""
+
+    kept: Tensor  # 1 where an element is kept and 0 where it is dropped, of type ``_integer``
+    scale: float
+    dtype: torch.dtype
+    needs_input_grad: tuple[bool, ...]
 
 
 class _Dropout(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, x, p, residual):
+    def forward(ctx: _DropoutContext, x: Tensor, p: float, residual: Tensor | None) -> Tensor:
         generator = np.random.SFC64(int(torch.randint(2**62, ())))
         words = generator.random_raw(-(-x.numel() * _BITS // 64))
         bits = torch.from_numpy(words.view(np.int16))[: x.numel()].view(x.shape)
@@ -110,7 +123,7 @@ class _Dropout(torch.autograd.Function):
         return torch.add(residual, kept, alpha=ctx.scale)
 
     @staticmethod
-    def backward(ctx, gradient):
+    def backward(ctx: _DropoutContext, gradient: Tensor) -> tuple[Tensor, None, Tensor | None]:
         scaled = (gradient * ctx.scale).to(ctx.dtype)
         scaled.view(ctx.kept.dtype).mul_(ctx.kept)
         return scaled, None, gradient if ctx.needs_input_grad[2] else None

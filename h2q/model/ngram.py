@@ -1,35 +1,34 @@
-"""Guesses of the next bytes, which cost little: they never change what is written, only how fast.
+"""A table of n-grams of the training text, and the probabilities of the next byte that it gives.
 
-What is written is drawn from the model's probabilities with random numbers that are known
-beforehand. A draft is drawn with the same numbers from rough probabilities: as far as the two agree,
-so do the bytes (arXiv 2408.07978), more often than with the likeliest byte as the guess.
-
-The probabilities come from a table of the training text, small enough to lie in the model file: for
-the commonest passages of up to five bytes, what followed and how often. And from the text itself:
-what followed the last time that the same ``_PASSAGE`` bytes stood there (prompt look-up,
-arXiv 2304.04487). Knows neither tensors nor models.
+The table holds, for the most frequent passages of up to five bytes, which bytes followed and how
+often. It is small enough to be part of the model file. ``generation.drafting`` guesses bytes with
+it. Knows neither tensors nor models.
 """
 
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
 TABLE_ROWS = 2**18  # at most
-TABLE_COLUMNS = 7  # five bytes of passage, a shorter one behind zeros; the next; how often
-NO_DRAFTS = np.zeros((0, TABLE_COLUMNS), np.uint8)  # the table of no text
-_ORDERS = range(1, TABLE_COLUMNS - 1)
-_UNIFORM = np.full(256, 1 / 256)
-_LEAST_TIMES = 2  # a passage that came once teaches little
-_MOST_TIMES = 255  # a byte of the table; passages that came oftener are scaled down to it
+# Five bytes of passage (a shorter one stands behind zeros), the byte that followed, and how often.
+TABLE_COLUMNS = 7
+NO_DRAFTS: NDArray[np.uint8] = np.zeros((0, TABLE_COLUMNS), np.uint8)  # the table of an empty text
+_ORDERS = range(1, TABLE_COLUMNS - 1)  # lengths of passages
+_UNIFORM: NDArray[np.float64] = np.full(256, 1 / 256)
+_LEAST_TIMES = 2  # a passage that occurred once teaches little
+_MOST_TIMES = 255  # fits into a byte; the counts of more frequent passages are scaled down
 _SAMPLED_BYTES = 2**22  # of a larger text
 _SAMPLE_PIECES = 64
-_CAUTION = 5.0  # what never followed a passage counts so much more: what is written is no copy
+# Bytes that never followed a passage count this much more than in Witten and Bell's method, because
+# what is written is no copy of the training text.
+_CAUTION = 5.0
 _CACHED = 2**13  # passages, 2 KB each
 
 
 def sample_text(length: int, read: Callable[[int, int], bytes]) -> bytes:
-    """All of a text of ``length`` bytes, or evenly spaced pieces of it; ``read`` takes start and
-    length."""
+    """All of a text of ``length`` bytes, or evenly spaced pieces of a long one. ``read`` takes the
+    start and the length of a piece."""
     if length <= _SAMPLED_BYTES:
         return read(0, length)
     piece = _SAMPLED_BYTES // _SAMPLE_PIECES
@@ -37,8 +36,8 @@ def sample_text(length: int, read: Callable[[int, int], bytes]) -> bytes:
     return b"".join(read(index * step, piece) for index in range(_SAMPLE_PIECES))
 
 
-def draft_table(text: bytes) -> np.ndarray:
-    """The table of ``text``, uint8 of shape (N, 7), the commonest passages of each length."""
+def draft_table(text: bytes) -> NDArray[np.uint8]:
+    """The table of ``text``, (N, 7), with the most frequent passages of each length."""
     data = np.frombuffer(text, dtype=np.uint8).astype(np.int64)
     tables, room = [NO_DRAFTS], TABLE_ROWS
     for index, order in enumerate(_ORDERS):
@@ -48,7 +47,8 @@ def draft_table(text: bytes) -> np.ndarray:
     return np.concatenate(tables)
 
 
-def _order_table(data: np.ndarray, order: int, most: int) -> np.ndarray:
+def _order_table(data: NDArray[np.int64], order: int, most: int) -> NDArray[np.uint8]:
+    """The rows for passages of ``order`` bytes, at most ``most``."""
     following = data[order:]
     passages = np.zeros_like(following)
     for index in range(order):
@@ -69,9 +69,9 @@ def _order_table(data: np.ndarray, order: int, most: int) -> np.ndarray:
 
 
 class DraftTable:
-    """A ``draft_table`` to be asked for probabilities, shared by all texts."""
+    """The probabilities that a ``draft_table`` gives. All texts share one."""
 
-    def __init__(self, rows: np.ndarray):
+    def __init__(self, rows: NDArray[np.uint8]):
         passages = np.zeros(len(rows), np.int64)
         for column in rows[:, :-2].T:
             passages = passages << 8 | column
@@ -82,18 +82,21 @@ class DraftTable:
         self._ends = np.concatenate([[0], kinds.cumsum()])
         new = _CAUTION * kinds
         total = new + np.diff(np.concatenate([[0.0], times.cumsum()])[self._ends])
-        self._new = new / total  # probability that none of the known ones follows
+        self._new = new / total  # probability that none of the known bytes follows
         self._known = times / total.repeat(kinds)
-        self._mixtures: dict[bytes, np.ndarray] = {}
+        self._mixtures: dict[bytes, NDArray[np.float64]] = {}
 
     def __len__(self) -> int:
+        """How many passages there are."""
         return len(self._passages)
 
-    def probabilities(self, tail: bytes) -> np.ndarray:
-        """Of each byte after ``tail``, of which five bytes count: (256,), none 0.
+    def probabilities(self, tail: bytes) -> NDArray[np.float64]:
+        """The probability of each byte after ``tail``, (256,), never 0. The last five bytes of
+        ``tail`` count.
 
-        Longer passages weigh the more, the oftener they came and the fewer bytes followed them
-        (Witten and Bell's method C, IEEE Trans. Inf. Theory 37, 1991, with ``_CAUTION``).
+        Mixes passages of all lengths. A passage weighs more if it occurred often and if few
+        different bytes followed it (Witten and Bell's method C, IEEE Trans. Inf. Theory 37, 1991,
+        with ``_CAUTION``).
         """
         tail = tail[-_ORDERS[-1] :]
         if not tail:

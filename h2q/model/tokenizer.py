@@ -1,7 +1,7 @@
-"""Text to byte ids and back. A token is a byte of UTF-8, so the vocabulary is 256.
+"""Text to byte ids and back. A token is a byte of UTF-8, so the vocabulary has 256 tokens.
 
-Also knows, for each unfinished character, which bytes may follow: generation uses that to
-never leave valid UTF-8. Does not know anything of tensors.
+Also knows which bytes may follow an unfinished character: generation uses this to write valid
+UTF-8 only. Does not know tensors.
 """
 
 import codecs
@@ -9,8 +9,8 @@ import codecs
 VOCAB_SIZE = 256
 PAD = 0  # fills the last window of an epoch; never a target (README: 使用token 0进行填充)
 END_OF_DOCUMENT = 0xFF  # a byte that no UTF-8 text holds
-# Well-formed UTF-8 (Unicode 17.0, table 3-7) as an automaton. A state is what must still come;
-# state 0 stands between two characters. NUL is left out: it is the padding.
+# Well-formed UTF-8 (Unicode 17.0, table 3-7) as an automaton. A state says which bytes the character
+# still needs; state 0 is between two characters. NUL is left out: it is the padding.
 START = 0
 _CONTINUATION = (0x80, 0xBF)
 _RANGES = [
@@ -58,7 +58,8 @@ def decode(data: bytes) -> str:
 def allowed_bytes(state: int, budget: int) -> list[int]:
     """Bytes that may follow in ``state`` when ``budget`` bytes may still be written.
 
-    A character that would not fit is not begun, so a text cut at its maximum length is whole.
+    No byte begins a character that would not fit, so a text of maximum length ends with a whole
+    character.
     """
     return [byte for byte, target in TRANSITIONS[state].items() if PENDING[target] < budget]
 
@@ -66,7 +67,7 @@ def allowed_bytes(state: int, budget: int) -> list[int]:
 class IncrementalDecoder:
     """Turns bytes, as they come, into whole characters."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
     def feed(self, data: bytes) -> str:
@@ -74,5 +75,5 @@ class IncrementalDecoder:
         return self._decoder.decode(data)
 
     def finish(self) -> str:
-        """What is left: U+FFFD for a character that was never completed, else nothing."""
+        """U+FFFD for a character that was never completed, else an empty string."""
         return self._decoder.decode(b"", final=True)

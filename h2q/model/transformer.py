@@ -1,13 +1,16 @@
-"""The Transformer of the README: what is trained and measured. ``decoding`` writes with it.
+"""The Transformer of the README: the model that is trained and measured. ``decoder`` writes with it.
 
 Pre-norm layers under a causal mask with rotary positions, as in GPT-NeoX with sequential
 residuals (arXiv 2204.06745): token embedding, layers, final norm, untied output layer. Dropout
-falls on the embedding and on the two residual branches, not on attention weights, which would
-keep the fused attention kernel away. With the rotation off a layer computes what
+acts on the embedding and on the two residual branches. It does not act on attention weights: that
+would rule out the fused attention kernel. Without the rotation a layer computes what
 ``torch.nn.TransformerEncoderLayer(norm_first=True)`` computes.
 
 Shapes: B batch, T positions, C ``embed_dim``, H heads, D ``head_dim``, V vocabulary.
 """
+
+from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +19,7 @@ from h2q.config import ModelConfig
 from h2q.model.attention import causal_attention
 from h2q.model.feed_forward import dropout, feed_forward
 
-_INIT_STD = 0.02  # GPT-2; branches that add to the residual are scaled down with depth
+_INIT_STD = 0.02  # as in GPT-2; smaller for the matrices that add to the residual
 
 
 class TransformerLayer(nn.Module):
@@ -51,15 +54,17 @@ class Transformer(nn.Module):
         super().__init__()
         self.config = config
         self.embedding = nn.Embedding(config.vocab_size, config.embed_dim)
-        self.layers = nn.ModuleList(TransformerLayer(config) for _ in range(config.n_layers))
+        layers = nn.ModuleList(TransformerLayer(config) for _ in range(config.n_layers))
+        self.layers = cast(Sequence[TransformerLayer], layers)  # PyTorch does not type its elements
         self.final_norm = nn.LayerNorm(config.embed_dim)
         self.output = nn.Linear(config.embed_dim, config.vocab_size)
-        self.drafts: Tensor | None = None  # ``drafts.draft_table`` of its training text
+        self.drafts: Tensor | None = None  # ``ngram.draft_table`` of its training text
 
     def initialize(self, seed: int, depth: int | None = None) -> "Transformer":
         """Draws all weights anew: normal matrices, zero biases (GPT-2's scheme). Returns self.
 
-        Layers after the first ``depth`` do nothing yet: their branches end in zeros.
+        Layers after the first ``depth`` do nothing yet: the last matrices of their branches are
+        zero.
         """
         generator = torch.Generator().manual_seed(seed)
         residual_std = _INIT_STD / (2 * self.config.n_layers) ** 0.5
@@ -78,15 +83,16 @@ class Transformer(nn.Module):
         return self
 
     def forward(self, tokens: Tensor, depth: int | None = None) -> Tensor:
-        """Logits (B, T, V) for byte ids (B, T), by the first ``depth`` layers or by all. Raises
-        ``ValueError`` for more than ``context_length``."""
+        """Logits (B, T, V) for byte ids (B, T), computed by the first ``depth`` layers or by all.
+        Raises ``ValueError`` for more than ``context_length`` positions."""
         length, most = tokens.shape[1], self.config.context_length
         if length > most:
             raise ValueError(f"{length} positions, but the context holds {most}")
         x = dropout(self.embedding(tokens), self.config.dropout, self.training)
         for layer in self.layers[:depth]:
             x = layer(x)
-        return self.output(self.final_norm(x))
+        logits: Tensor = self.output(self.final_norm(x))
+        return logits
 
     def parameter_count(self) -> int:
         return sum(parameter.numel() for parameter in self.parameters())

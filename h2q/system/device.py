@@ -1,4 +1,4 @@
-"""What this machine computes with: device and precision."""
+"""What this machine computes with: device, precision and memory. Does not know any model."""
 
 import ctypes
 import sys
@@ -7,11 +7,12 @@ import numpy as np
 import torch
 
 from h2q.system.errors import SettingError
+from h2q.system.torch_private import has_avx512_bfloat16
 
 try:
     import resource
 except ImportError:  # Windows
-    resource = None
+    resource = None  # type: ignore[assignment]  # the standard way to mark a missing module
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 _KEPT_BYTES = 2**31 - 1
 
@@ -30,27 +31,26 @@ def choose_dtype(name: str, device: str) -> torch.dtype:
     for it, and float32 elsewhere."""
     if name == "auto":
         name = "bfloat16" if _computes_bfloat16(device) else "float32"
-    return getattr(torch, name)
+    return {"bfloat16": torch.bfloat16, "float32": torch.float32}[name]
 
 
 def _computes_bfloat16(device: str) -> bool:
     if device == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    # PyTorch has no public question for this; where the private one is gone, float32 is right.
-    supported = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
-    return bool(supported())
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return has_avx512_bfloat16()
 
 
 def computing_in(dtype: torch.dtype, device: torch.device) -> torch.autocast:
-    """A context in which matrix products are done in ``dtype``; weights stay float32."""
+    """A context in which matrix products are computed in ``dtype``; weights stay float32."""
     return torch.autocast(device.type, torch.bfloat16, enabled=dtype == torch.bfloat16)
 
 
 def keep_freed_memory() -> None:
-    """Makes this process keep the memory of freed tensors for the next ones.
+    """Makes this process keep the memory of freed tensors and use it for the next ones.
 
-    The C library of Linux gives large blocks back to the system at once, and each page of the
-    next one must be cleared anew: a tenth of a training step. Elsewhere nothing is changed.
+    The C library of Linux gives large blocks back to the system at once. The system must then clear
+    each page of the next block, which takes a tenth of a training step. Does nothing on other
+    systems.
     """
     if sys.platform == "linux":
         mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
@@ -67,7 +67,7 @@ def peak_memory_bytes() -> int:
     return most if sys.platform == "darwin" else 1024 * most
 
 
-def environment(device: torch.device, dtype: torch.dtype) -> dict:
+def environment(device: torch.device, dtype: torch.dtype) -> dict[str, str | int]:
     """What a bit-identical result depends on besides settings and text, as JSON values."""
     return {
         "torch": torch.__version__,

@@ -159,6 +159,11 @@ class CyclePaths:
         return OutputPaths(self.root)
 
 
+def chat_history(model: Path) -> Path:
+    """What a person typed in conversations with the model file ``model``."""
+    return model.with_name("chat_history")
+
+
 def shipped_data() -> Path:
     """The directory with the sample text and knowledge base that come with the program."""
     package = Path(str(resources.files("h2q")))

@@ -27,31 +27,6 @@ def test_levels_of_a_lifetime_add_up_to_5_percent():
     assert sum(map(gate.level_of_attempt, range(1, 100_000))) == pytest.approx(0.05, rel=1e-4)
 
 
-@pytest.mark.parametrize(
-    ("level", "degrees", "quantile"),  # tables of Student's distribution
-    [(0.025, 5, 2.5706), (0.005, 30, 2.7500), (0.0001, 60, 3.9621), (0.05, 3, 2.3534)],
-)
-def test_student_quantiles(level, degrees, quantile):
-    assert significance.student_quantile(level, degrees) == pytest.approx(quantile, abs=2e-4)
-
-
-def test_pairing_sees_a_small_steady_gain_among_hard_and_easy_items():
-    generator = np.random.default_rng(1)
-    before = generator.normal(200, 50, size=40)
-    found = difference(before - 1 + generator.normal(0, 0.5, size=40), before)
-    assert found.low < -1 < found.high < 0
-
-
-def test_related_items_count_once():
-    """Four questions about each of ten entities are ten observations, not forty."""
-    generator = np.random.default_rng(2)
-    gains = np.repeat(generator.normal(0, 1, size=10), 4)
-    together = difference(gains, np.zeros(40), np.repeat(np.arange(10), 4))
-    apart = difference(gains, np.zeros(40))
-    assert together.clusters == 10
-    assert together.high - together.low > 1.8 * (apart.high - apart.low)
-
-
 def test_equal_models_do_not_differ():
     found = difference([1, 0, 1, 1, 0], [1, 0, 1, 1, 0])
     assert (found.mean, found.low, found.high) == (0, 0, 0)
@@ -62,11 +37,6 @@ def test_too_few_clusters_prove_nothing():
     found = difference([0, 0, 0], [9, 9, 9])
     assert math.isinf(found.high)
     assert gate.judge(found, SAME, NONE, (0, 0, 0.0)).reason == "gate.not_better"
-
-
-def test_other_items_are_not_compared():
-    with pytest.raises(ValueError, match="same items"):
-        significance.paired_difference(np.ones(2), np.ones(2), np.ones(3), [1, 2], 0.05)
 
 
 @pytest.mark.parametrize(
@@ -106,4 +76,3 @@ def test_without_the_gate_they_would():
 def test_chance_is_that_of_the_commonest_object():
     assert gate.chance_of([("Asia", 3), ("Europe", 1)]) == 0.75
     assert gate.chance_of([]) == 0
-    assert significance.binomial_tail(1, 2, 0.5) == pytest.approx(0.75)

@@ -12,11 +12,12 @@ import torch
 
 from h2q.checkpoint.model_file import save_model
 from h2q.config import SamplingConfig
-from h2q.generation.conversation import HISTORY_NAME, Conversation
+from h2q.generation.conversation import Conversation
 from h2q.generation.inference import LocalInferenceModel
 from h2q.model.tokenizer import END_OF_DOCUMENT
 from h2q.model.transformer import Transformer
 from h2q.system.console import Console
+from h2q.system.paths import chat_history
 from tests.conftest import REPOSITORY, chat
 
 
@@ -199,7 +200,7 @@ def test_as_a_person_types(model, tmp_path):
     person.type("/bye\n")
     person.see("再见")
     assert person.process.wait(60) == 0
-    history = tmp_path / HISTORY_NAME
+    history = chat_history(tmp_path / "model.pt")
     assert "学习" in history.read_text(encoding="utf-8")
     assert history.stat().st_mode & 0o077 == 0
 
@@ -213,7 +214,7 @@ def test_as_a_person_types(model, tmp_path):
 
 
 def test_a_history_that_cannot_be_written_stops_nothing(model, tmp_path):
-    (tmp_path / HISTORY_NAME).mkdir()
+    (chat_history(tmp_path / "model.pt")).mkdir()
     person = Person(tmp_path)
     person.see("👤 > ")
     person.type("\x04")
@@ -232,4 +233,4 @@ def test_by_a_pipe(model, tmp_path):
     assert run.returncode == 0
     assert "再见" in run.stdout and "never" not in run.stdout and "\0" not in run.stdout
     assert len(json.loads((tmp_path / "talk.json").read_text())["turns"]) == 1
-    assert not (tmp_path / HISTORY_NAME).exists()
+    assert not (chat_history(tmp_path / "model.pt")).exists()

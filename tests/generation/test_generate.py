@@ -1,14 +1,14 @@
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 
 from h2q.config import ModelConfig, SamplingConfig
-from h2q.generation.generate import Stream, generate, generate_batch, next_token_mask, step
+from h2q.generation.generate import Stream, generate, generate_batch, step
+from h2q.generation.grammar import TEXT
 from h2q.model.decoder import Decoder
 from h2q.model.ngram import draft_table
-from h2q.model.tokenizer import END_OF_DOCUMENT, PAD, TRANSITIONS
+from h2q.model.tokenizer import END_OF_DOCUMENT
 from h2q.model.transformer import Transformer
 
 
@@ -45,18 +45,6 @@ def test_text_cut_at_its_maximum_length_is_whole(model, length):
     data.decode("utf-8")
 
 
-def test_mask_forbids_padding_controls_and_bytes_without_meaning():
-    mask = next_token_mask(state=0, budget=10)
-    forbidden = set(np.isinf(mask).nonzero()[0].tolist())
-    controls = {*range(0x01, 0x20), 0x7F} - set(b"\t\n\r")
-    assert forbidden == {PAD, *controls, *range(0x80, 0xC2), *range(0xF5, 0xFF)}
-
-
-def test_text_may_not_end_within_a_character():
-    assert next_token_mask(0, 10)[END_OF_DOCUMENT] == 0
-    assert all(next_token_mask(state, 10)[END_OF_DOCUMENT] == -np.inf for state in range(1, 8))
-
-
 def test_end_of_document_stops(model):
     with torch.no_grad():
         model.output.bias[END_OF_DOCUMENT] = 1e4
@@ -86,8 +74,8 @@ def test_greedy_equals_repeated_full_passes(model):
     text, state = bytearray(prompt), 0
     for written in range(40):
         logits = model(torch.tensor([list(text)]))[0, -1]
-        token = int((logits.detach().numpy() + next_token_mask(state, 40 - written)).argmax())
-        state = TRANSITIONS[state][token]
+        token = int((logits.detach().numpy() + TEXT.mask(state, 40 - written)).argmax())
+        state = TEXT.transitions[state][token]
         text.append(token)
     assert got == text[len(prompt) :]
 
