@@ -21,11 +21,12 @@ from h2q.datasets.corpus import ByteStream, Corpus, open_corpus
 from h2q.evaluation import significance
 from h2q.evaluation.held_out import evaluate
 from h2q.evolution.challenger import Recipe, challenger_config
-from h2q.evolution.lesson import own_text
+from h2q.evolution.documents import own_text
 from h2q.model.transformer import Transformer
 from h2q.system.device import choose_dtype
 from h2q.system.files import write_bytes
-from h2q.training.trainer import FineTuning, LocalModelTrainer
+from h2q.training.fine_tuning import FineTuning
+from h2q.training.trainer import LocalModelTrainer
 
 MODELS = {
     "short": ModelConfig(
@@ -83,7 +84,7 @@ def train_on(
     corpus = open_corpus(
         directory / "text", directory / "cache", context_length=context_length, heldout=dev
     )
-    recipe = Recipe(base, lr, seed, "cpu", DTYPE)
+    recipe = Recipe(base, lr, seed)
     config = challenger_config(recipe, len(corpus.train), context_length)
     trainer = LocalModelTrainer(
         corpus, directory, champion.config, config, dtype=DTYPE, fine_tuning=FineTuning(champion)

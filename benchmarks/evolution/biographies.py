@@ -39,9 +39,9 @@ from h2q.config import EvolutionConfig
 from h2q.datasets.sample_text import create_sample_text
 from h2q.datasets.templates import TRAIN, fill, questions, statements
 from h2q.evaluation.exact_match import score
+from h2q.evolution.documents import write_about
 from h2q.evolution.engine import SelfEvolutionEngine
 from h2q.evolution.examiner import ask
-from h2q.evolution.lesson import write_about
 from h2q.evolution.splits import is_asked
 from h2q.system.console import Console
 from h2q.system.files import read_json, write_json
@@ -136,14 +136,14 @@ def run_arm(arm: str, directory: Path, base: Path, knowledge, setup: dict, seed:
             champion_of(base),
             texts,
             directory,
-            engine.splits.prose["dev"],
+            engine.setup.splits.prose["dev"],
             training,
             config.lr,
             seed,
         )
-    measured = measure(model, knowledge, engine.splits, config, seed)
+    measured = measure(model, knowledge, engine.setup.splits, config, seed)
     prose = [
-        measure_prose(made, engine.splits.prose["gate"])["bits_per_byte"]
+        measure_prose(made, engine.setup.splits.prose["gate"])["bits_per_byte"]
         for made in (champion_of(base), model)
     ]
     seconds = time.monotonic() - began

@@ -6,7 +6,7 @@ Each lifetime makes 20 attempts in which the challenger is the champion with oth
 item's outcome changes by noise with a mean of zero. A promotion is false. At most 5 % of lifetimes
 may hold one, plus two standard errors. Shapes: right and wrong answers of few or many entities,
 bits per byte of blocks with normal, long-tailed and lopsided noise. The other parts of C (shuffled
-objects, a rate 30 times too high, NaN, kill -9) run whole in ``tests/test_evolution.py``.
+objects, a rate far too high, NaN, kill -9) run whole in ``tests/evolution/test_engine.py``.
 """
 
 import argparse

@@ -41,7 +41,8 @@ from h2q.evaluation.held_out import evaluate
 from h2q.evolution.challenger import Recipe, challenger_config
 from h2q.evolution.engine import SelfEvolutionEngine
 from h2q.system.files import read_json, write_bytes, write_json
-from h2q.training.trainer import FineTuning, LocalModelTrainer
+from h2q.training.fine_tuning import FineTuning
+from h2q.training.trainer import LocalModelTrainer
 
 CASES = ("clean", "scarce", "noisy")
 BASE_BYTES = 1_000_000
@@ -63,14 +64,15 @@ def write_case(directory: Path, case: str, text: str, seed: int) -> None:
 
 def train_longer(engine: SelfEvolutionEngine, directory: Path, base: Path, passes: int, seed: int):
     """B1: the base after so many passes more over its text."""
-    dev = engine.splits.prose["dev"]
-    corpus = replace(engine.corpus, heldout=dev)
-    base_config = engine.training_config
+    dev = engine.setup.splits.prose["dev"]
+    corpus = replace(engine.setup.corpus, heldout=dev)
+    base_config = engine.setup.training
     decay = base_config.weight_decay
-    recipe = Recipe(base_config, engine.config.lr, seed, "cpu", DTYPE, weight_decay=decay)
+    recipe = Recipe(base_config, engine.config.lr, seed, weight_decay=decay)
     size = passes * len(corpus.train)
-    config = replace(challenger_config(recipe, size, engine.context_length), epochs=passes)
     start = champion_of(base)
+    config = challenger_config(recipe, size, start.config.context_length)
+    config = replace(config, epochs=passes)
     trainer = LocalModelTrainer(
         corpus,
         directory,
@@ -83,7 +85,7 @@ def train_longer(engine: SelfEvolutionEngine, directory: Path, base: Path, passe
     model = champion_of(directory)  # of the epoch with the lowest loss on dev
     kept = evaluate(model, dev, limit_bytes=2**40).loss
     best = {name: value.clone() for name, value in model.state_dict().items()}
-    model.load_state_dict(trainer.learner.averaged_weights() or best)
+    model.load_state_dict(trainer.averaged_weights() or best)
     if evaluate(model, dev, limit_bytes=2**40).loss > kept:
         model.load_state_dict(best)
     return model

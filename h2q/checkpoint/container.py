@@ -1,8 +1,8 @@
 """Model and checkpoint files: named tensors and metadata, saved whole, verified when loaded.
 
-A file is data. It is a PyTorch zip archive holding one dictionary of plain values and tensors;
-it is read with ``weights_only=True``, and only after its size and structure were checked. A
-SHA-256 over tensors and metadata tells damage from health. Knows nothing of the model's class.
+A file is data. It is a PyTorch zip archive that holds one dictionary of plain values and tensors.
+It is read with ``weights_only=True``, and only after its size and structure were checked. A SHA-256
+over tensors and metadata shows whether it is damaged. Does not know what the tensors mean.
 """
 
 import hashlib
@@ -12,7 +12,7 @@ import struct
 import warnings
 import zipfile
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, Any, BinaryIO, TypeGuard, cast
 
 import torch
 from torch import Tensor
@@ -38,8 +38,8 @@ METADATA_LIMIT_BYTES = 64 * 2**20
 Tensors = dict[str, Tensor]
 
 
-def save(path: Path, tensors: Tensors, metadata: dict) -> None:
-    """Writes ``tensors`` and JSON-able ``metadata`` to ``path``, atomically.
+def save(path: Path, tensors: Tensors, metadata: dict[str, Any]) -> None:
+    """Writes ``tensors`` and ``metadata``, which JSON can hold, to ``path``, atomically.
 
     Raises ``SaveFailed``; the old file, if any, is then as it was.
     """
@@ -53,24 +53,25 @@ def save(path: Path, tensors: Tensors, metadata: dict) -> None:
         "sha256": _digest(tensors, text),
     }
 
-    def write(stream):
+    def write(stream: BinaryIO) -> None:
         remembering = _Remembering(stream)
         try:
-            torch.save(content, remembering)
-        except RuntimeError as error:  # what PyTorch makes of a failed write
+            torch.save(content, cast(IO[bytes], remembering))
+        except RuntimeError as error:  # which PyTorch raises when a write fails
             raise remembering.error or OSError(str(error).splitlines()[0]) from error
 
     write_atomically(path, write)
 
 
 class _Remembering:
-    """A stream that keeps the error of a failed write, which PyTorch forgets."""
+    """A stream that keeps the error of a failed write, which PyTorch forgets. Has the two methods
+    that ``torch.save`` calls."""
 
     def __init__(self, stream: BinaryIO):
         self._stream = stream
         self.error: OSError | None = None
 
-    def write(self, data) -> int:
+    def write(self, data: bytes) -> int:
         try:
             return self._stream.write(data)
         except OSError as error:
@@ -81,34 +82,14 @@ class _Remembering:
         self._stream.flush()
 
 
-def load(path: Path) -> tuple[Tensors, dict]:
+def load(path: Path) -> tuple[Tensors, dict[str, Any]]:
     """The tensors and metadata in ``path``, verified.
 
     Raises ``ModelFileError`` when the file is missing, truncated, damaged, made by another
     program or another version, or holds a number that is not finite. Never runs code from it.
     """
     path = Path(path)
-    try:
-        _check_archive(path)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        raise ModelFileError("model.missing", path=path) from error
-    except OSError as error:
-        raise ModelFileError("model.unreadable", path=path, reason=error.strerror) from error
-    except Exception as error:  # unpickling hostile bytes can raise nearly anything
-        raise ModelFileError("model.damaged", path=path) from error
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise ModelFileError("model.foreign", path=path)
-    version = content.get("version")
-    if not (isinstance(version, int) and version == FORMAT_VERSION):
-        raise ModelFileError("model.version", path=path, version=version)
-    tensors, text = content.get("tensors"), content.get("metadata")
-    if not (_is_tensors(tensors) and isinstance(text, str) and len(text) <= METADATA_LIMIT_BYTES):
-        raise ModelFileError("model.damaged", path=path)
-    if content.get("sha256") != _digest(tensors, text):
-        raise ModelFileError("model.damaged", path=path)
+    tensors, text = _verified(_content(path), path)
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not tensor.isfinite().all():
             raise ModelFileError("model.not_finite", path=path, name=name)
@@ -119,6 +100,36 @@ def load(path: Path) -> tuple[Tensors, dict]:
     if not isinstance(metadata, dict):
         raise ModelFileError("model.damaged", path=path)
     return tensors, metadata
+
+
+def _content(path: Path) -> object:
+    """What PyTorch reads from ``path`` without running code; ``ModelFileError`` if it cannot."""
+    try:
+        _check_archive(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise ModelFileError("model.missing", path=path) from error
+    except OSError as error:
+        raise ModelFileError("model.unreadable", path=path, reason=error.strerror) from error
+    except Exception as error:  # unpickling hostile bytes can raise nearly anything
+        raise ModelFileError("model.damaged", path=path) from error
+
+
+def _verified(content: object, path: Path) -> tuple[Tensors, str]:
+    """The tensors and the text of the metadata in ``content``, which has its right form and hash."""
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise ModelFileError("model.foreign", path=path)
+    version = content.get("version")
+    if not (isinstance(version, int) and version == FORMAT_VERSION):
+        raise ModelFileError("model.version", path=path, version=version)
+    tensors, text = content.get("tensors"), content.get("metadata")
+    if not (_is_tensors(tensors) and isinstance(text, str) and len(text) <= METADATA_LIMIT_BYTES):
+        raise ModelFileError("model.damaged", path=path)
+    if content.get("sha256") != _digest(tensors, text):
+        raise ModelFileError("model.damaged", path=path)
+    return tensors, text
 
 
 def _check_archive(path: Path) -> None:
@@ -134,11 +145,12 @@ def _check_archive(path: Path) -> None:
         _check_end(stream, size)
 
 
-def _check_end(stream, size: int) -> None:
-    """Refuses an archive in which two readers could find two directories, or bytes around it.
+def _check_end(stream: BinaryIO, size: int) -> None:
+    """Refuses an archive with bytes around it, or in which two readers could find two directories.
 
-    At the end stand the directory, in most files the zip64 record and its locator, and a record
-    without a comment; each names where the one before lies.
+    An archive ends with its directory, in most files a zip64 record and its locator (98 bytes with
+    the next), and a record of 22 bytes that has no comment. Each of them names the place of the one
+    before.
     """
     stream.seek(-98, os.SEEK_END)
     tail = stream.read()
@@ -157,7 +169,8 @@ def _check_end(stream, size: int) -> None:
         raise ValueError("the directory is elsewhere")
 
 
-def _is_tensors(value) -> bool:
+def _is_tensors(value: object) -> TypeGuard[Tensors]:
+    """Whether ``value`` is a dictionary of plain tensors such as ``save`` writes."""
     return isinstance(value, dict) and all(
         isinstance(name, str)
         and name.isprintable()
@@ -172,8 +185,9 @@ def _is_tensors(value) -> bool:
 
 
 def _digest(tensors: Tensors, text: str) -> str:
+    """SHA-256 over metadata, names, types, shapes and numbers, in hexadecimal."""
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass"))
     for name, tensor in sorted(tensors.items()):
         digest.update(f"\n{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()

@@ -1,21 +1,19 @@
 """The checkpoints of one run in their directory: the newest few, and the best.
 
-The container of each file and its checks are ``container``'s.
+Decides which files stay and which one is loaded. Does not know what is in them.
 """
 
 import contextlib
 import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from h2q.checkpoint.container import Tensors, load, save
 from h2q.system.errors import ModelFileError
-from h2q.system.files import (
-    link_or_copy,
-    saving,
-    sync_directory,
-)
+from h2q.system.files import link_or_copy, saving, sync_directory
 
 KEEP = 3  # newest checkpoints that stay, besides the best
 
@@ -26,7 +24,7 @@ class Checkpoint:
 
     path: Path
     tensors: Tensors
-    metadata: dict
+    metadata: dict[str, Any]
 
 
 class CheckpointDirectory:
@@ -35,7 +33,7 @@ class CheckpointDirectory:
     Files are ordered by the step in their names, never by their times.
     """
 
-    BEST = "best.pt"
+    _BEST = "best.pt"
     _NAME = re.compile(r"step_(\d{9})\.pt")
 
     def __init__(self, directory: Path):
@@ -51,25 +49,31 @@ class CheckpointDirectory:
                 found[int(match[1])] = path
         return dict(sorted(found.items()))
 
-    def save(self, step: int, tensors: Tensors, metadata: dict, *, best: bool = False) -> Path:
-        """Saves a checkpoint, marks it as the best if it is, and removes what is superseded."""
+    def save(
+        self, step: int, tensors: Tensors, metadata: dict[str, Any], *, best: bool = False
+    ) -> Path:
+        """Saves a checkpoint, marks it as the best if it is, and removes the oldest ones.
+
+        The file of this ``step`` stays, whatever other steps are there. Raises ``SaveFailed``;
+        nothing is removed then.
+        """
         path = self.directory / f"step_{step:09d}.pt"
         save(path, tensors, metadata)
         if best:
-            link_or_copy(path, self.directory / self.BEST)
+            link_or_copy(path, self.directory / self._BEST)
         for old_step in [old for old in self.steps() if old != step][: 1 - KEEP]:
             with contextlib.suppress(OSError):
                 (self.directory / f"step_{old_step:09d}.pt").unlink()
         return path
 
-    def load_newest(self, on_damage) -> Checkpoint | None:
+    def load_newest(self, on_damage: Callable[[Path, ModelFileError], None]) -> Checkpoint | None:
         """The newest valid checkpoint; None where there is none at all.
 
-        ``on_damage(path, error)`` is called for each damaged file; it is kept aside as
-        ``*.damaged`` when an older one is valid. Raises ``ModelFileError`` when none is, or at a
-        file that may be healthy: without permission, or of another version.
+        ``on_damage(path, error)`` is called for each damaged file. These files are renamed to
+        ``*.damaged`` if an older one is valid. Raises ``ModelFileError`` if none is valid, and at a
+        file that may be healthy: without permission to read it, or of another version.
         """
-        damaged = []
+        damaged: list[Path] = []
         for path in reversed(self.steps().values()):
             try:
                 found = Checkpoint(path, *load(path))
@@ -88,11 +92,15 @@ class CheckpointDirectory:
         return None
 
     def load_best(self) -> Checkpoint:
-        path = self.directory / self.BEST
+        """The best checkpoint; ``ModelFileError`` if it is missing or damaged."""
+        path = self.directory / self._BEST
         return Checkpoint(path, *load(path))
 
     def set_aside(self, *others: Path) -> Path:
-        """Moves the files of an earlier run, and ``others``, below ``previous/``; returns that."""
+        """Moves the files of an earlier run, and ``others``, to ``previous/``; returns that path.
+
+        The files that were there, of the run before, are removed. Raises ``SaveFailed``.
+        """
         previous = self.directory / "previous"
         with saving(previous):
             if previous.is_symlink():  # nothing is removed where it points to
@@ -101,7 +109,7 @@ class CheckpointDirectory:
             for old in previous.iterdir():
                 if old.is_file():
                     old.unlink()
-            for path in [*self.steps().values(), self.directory / self.BEST, *others]:
+            for path in [*self.steps().values(), self.directory / self._BEST, *others]:
                 if path.exists():
                     os.replace(path, previous / path.name)
             sync_directory(previous)

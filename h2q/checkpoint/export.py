@@ -1,14 +1,14 @@
 """A trained model for other tools: safetensors as it is, or a directory for ``transformers``.
 
-Our layers are those of GPT-NeoX with sequential residuals (arXiv 2204.06745), so the second form
-is a renaming, with two adjustments: GPT-NeoX keeps query, key and value of each head together,
-and its output layer has no bias. Does not need ``transformers``; the ``safetensors`` library is
-an extra.
+The second form is the work of ``gpt_neox``; this module writes the files. Does not need
+``transformers``; the ``safetensors`` library is an extra.
 """
 
 import json
 from pathlib import Path
+from typing import Any
 
+from h2q.checkpoint.container import FORMAT, Tensors
 from h2q.checkpoint.gpt_neox import byte_tokenizer, gpt_neox_config, gpt_neox_tensors
 from h2q.model.tokenizer import END_OF_DOCUMENT, PAD
 from h2q.model.transformer import Transformer
@@ -17,7 +17,9 @@ from h2q.system.files import write_bytes, write_json
 from h2q.system.messages.catalogue import message
 
 
-def export_model(model: Transformer, provenance: dict, directory: Path, form: str) -> list[Path]:
+def export_model(
+    model: Transformer, provenance: dict[str, Any], directory: Path, form: str
+) -> list[Path]:
     """Writes ``model`` below ``directory`` in one of ``EXPORT_FORMATS``; returns the files.
 
     Each file is written whole or not at all. Raises ``SettingError`` where the ``safetensors``
@@ -27,9 +29,10 @@ def export_model(model: Transformer, provenance: dict, directory: Path, form: st
         from safetensors.torch import save
     except ModuleNotFoundError as error:
         raise SettingError("extra.missing", name="safetensors", extra="export") from error
-    tensors, config = model.state_dict(), model.config
-    described = {"format": "h2q-evo", "model": vars(config), "provenance": provenance}
-    files = {"config.json": described}
+    tensors: Tensors = model.state_dict()
+    config = model.config
+    described = {"format": FORMAT, "model": vars(config), "provenance": provenance}
+    files: dict[str, dict[str, Any]] = {"config.json": described}
     if form == "transformers":
         tensors = gpt_neox_tensors(tensors, config)
         files = {
@@ -51,7 +54,7 @@ def export_model(model: Transformer, provenance: dict, directory: Path, form: st
     return [directory / name for name in ("model.safetensors", *files, "README.md")]
 
 
-def _model_card(model: Transformer, provenance: dict, form: str) -> str:
+def _model_card(model: Transformer, provenance: dict[str, Any], form: str) -> str:
     """A README: what the model is, how it was trained, how to use it, what not to expect."""
     config = model.config
     return message(

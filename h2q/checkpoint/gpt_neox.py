@@ -1,12 +1,16 @@
-"""Our model in the words of GPT-NeoX: configuration, names and order of the weights, tokenizer.
+"""Our model as a GPT-NeoX model: configuration, names and order of the weights, tokenizer.
 
 Our layers are those of GPT-NeoX with sequential residuals (arXiv 2204.06745), so this is a renaming with two
-adjustments: GPT-NeoX keeps query, key and value of each head together, and its output layer has no bias.
+adjustments: GPT-NeoX keeps query, key and value of each head together, and its output layer has no bias. Writes
+no files.
 """
+
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from h2q.checkpoint.container import Tensors
 from h2q.config import ModelConfig
 from h2q.model.tokenizer import END_OF_DOCUMENT, PAD, VOCAB_SIZE
 
@@ -21,8 +25,8 @@ _LAYER_NAMES = {
 }
 
 
-def gpt_neox_config(config: ModelConfig) -> dict:
-    """What ``GPTNeoXConfig`` of ``transformers`` reads, in its older and its newer names."""
+def gpt_neox_config(config: ModelConfig) -> dict[str, Any]:
+    """What ``GPTNeoXConfig`` of ``transformers`` reads, by its older and by its newer names."""
     return {
         "architectures": ["GPTNeoXForCausalLM"],
         "model_type": "gpt_neox",
@@ -46,14 +50,14 @@ def gpt_neox_config(config: ModelConfig) -> dict:
             "rope_theta": config.rotary_base,
             "partial_rotary_factor": 1.0,
         },
-        "bos_token_id": END_OF_DOCUMENT,  # a text begins behind the mark that ended the one before
+        "bos_token_id": END_OF_DOCUMENT,  # the mark between two documents
         "eos_token_id": END_OF_DOCUMENT,
         "pad_token_id": PAD,
         "torch_dtype": "float32",
     }
 
 
-def gpt_neox_tensors(tensors: dict[str, Tensor], config: ModelConfig) -> dict[str, Tensor]:
+def gpt_neox_tensors(tensors: Tensors, config: ModelConfig) -> Tensors:
     """The weights by the names, and in the order of rows, that ``GPTNeoXForCausalLM`` has."""
     result = {"gpt_neox.embed_in.weight": tensors["embedding.weight"]}
     for index in range(config.n_layers):
@@ -76,12 +80,13 @@ def _by_head(tensor: Tensor, n_heads: int) -> Tensor:
     return tensor.reshape(3, n_heads, -1, *rest).transpose(0, 1).reshape(-1, *rest)
 
 
-def _without_output_bias(tensors: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-    """An output matrix and a bias of the final norm, with scale 1, that make an output bias needless.
+def _without_output_bias(tensors: Tensors) -> tuple[Tensor, Tensor]:
+    """The output matrix (V, C) and the final norm's bias (C,) of a model that computes the same
+    logits without an output bias. The scale of its final norm is 1.
 
-    What the norm gives before its scale sums to 0 over the width C. So any column u may be added
-    to all columns of the matrix: it meets nothing but the norm's new bias, which is 1 everywhere,
-    and adds C·u to the logits.
+    Before scale and bias, what the norm gives sums to 0 over the width C. A column u that is added
+    to all columns of the matrix is therefore multiplied by the norm's bias alone. The new bias is 1
+    everywhere, so u adds C·u to the logits.
     """
     weight, bias = tensors["output.weight"].double(), tensors["output.bias"].double()
     scaled = weight * tensors["final_norm.weight"].double()  # the scale moves into the matrix
@@ -91,7 +96,7 @@ def _without_output_bias(tensors: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
     return (scaled + column[:, None]).float(), ones
 
 
-def byte_tokenizer() -> dict:
+def byte_tokenizer() -> dict[str, Any]:
     """A ``tokenizer.json`` in which a token is a byte of UTF-8: byte-level BPE without merges."""
     level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True}
     return {

@@ -23,6 +23,7 @@ from h2q.datasets.sample_text import create_sample_text
 from h2q.system.console import Console, duration
 from h2q.system.device import choose_device, choose_dtype, peak_memory_bytes
 from h2q.system.paths import DEFAULT_DATA_DIR, OutputPaths
+from h2q.training.cost import checkpoint_bytes, time_steps
 from h2q.training.trainer import LocalModelTrainer
 
 _TIMED_STEPS = 3
@@ -77,9 +78,9 @@ def _open_corpus(
 
 def _say_cost(trainer: LocalModelTrainer, console: Console) -> None:
     """The time of a step, of an epoch and of the run; memory and disk space."""
-    trainer.announce()
+    trainer.progress.announce()
     with console.passing("dry.timing"):
-        step = trainer.time_steps(_TIMED_STEPS)
+        step = time_steps(trainer, _TIMED_STEPS)
     minutes = trainer.config.max_minutes
     seconds = 60 * minutes or step * trainer.total_steps
     values = {
@@ -92,7 +93,7 @@ def _say_cost(trainer: LocalModelTrainer, console: Console) -> None:
         console.say("dry.time_planned", steps=int(seconds / step), **values)
     else:
         console.say("dry.time", **values)
-    checkpoint = trainer.checkpoint_bytes()
+    checkpoint = checkpoint_bytes(trainer)
     disk = (KEEP + 1) * checkpoint + 4 * trainer.model.parameter_count()
     key = "dry.memory" if (peak := peak_memory_bytes()) else "dry.disk"
     console.say(key, peak=peak / 1e9, checkpoint=checkpoint / 1e6, disk=disk / 1e6)

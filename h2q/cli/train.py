@@ -82,7 +82,7 @@ def _train(call: TrainingCall, console: Console) -> Corpus:
             curves=curves,
         )
         trainer.train()
-    trainer.announce_end()
+    trainer.progress.announce_end()
     paths = call.output
     console.say(
         "train.files", model=paths.model, checkpoints=paths.checkpoints, log=paths.training_log

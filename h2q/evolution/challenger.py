@@ -25,7 +25,8 @@ from h2q.evolution.records import Plan, Training
 from h2q.model.transformer import Transformer
 from h2q.system.errors import TrainingDiverged
 from h2q.system.files import sha256_of_file
-from h2q.training.trainer import FineTuning, LocalModelTrainer
+from h2q.training.fine_tuning import FineTuning
+from h2q.training.trainer import LocalModelTrainer
 
 _MUON_SHARE = 0.6  # of the rate of AdamW
 _LONG_WINDOW = 512  # bytes; a quarter of it still holds a question with its answer
@@ -160,7 +161,7 @@ def _trained(cycle: Cycle, start: Transformer, recipe: Recipe) -> tuple[Transfor
         resume_from=load_saved_run(output.root, setup.console),
     )
     trained = trainer.train()
-    return trained, trainer.learner.averaged_weights() or trained.state_dict()
+    return trained, trainer.averaged_weights() or trained.state_dict()
 
 
 def _replay_from(corpus: Corpus) -> int:

@@ -84,8 +84,8 @@ def _ask(fact: Fact, knowledge: KnowledgeBase, generator: random.Random) -> Docu
 
 
 def _cloze(fact: Fact, knowledge: KnowledgeBase, generator: random.Random) -> Document:
-    """A statement with a blank, and what belongs there: the object, or the subject if no other
-    subject has this object."""
+    """A statement with a blank, and what belongs there: the object or, one time in three, the
+    subject, if no other subject has this object."""
     template = generator.choice(statements(knowledge.wordings, fact))
     backwards = generator.random() < 1 / 3 and knowledge.is_unique_object(fact)
     blank = "subject" if backwards else "object"

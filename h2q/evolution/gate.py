@@ -1,10 +1,11 @@
-"""Whether a challenger may take the champion's place.
+"""The gate: decides whether a challenger may take the champion's place.
 
-The primary measure, named before training, must be better beyond doubt; everything else must not
-be worse by more than its tolerance. Differences are paired by item and clustered by entity or
-block of text (arXiv 2411.00640): items of one cluster are not independent. Attempt t is tested at
-level 0.05 / (t (t + 1)), which adds up to 0.05 over any number of attempts, so that a lifetime
-without any true gain ends in a promotion at most 5 % of the time. Knows no models, only numbers.
+The primary measure, which is named before training, must be better beyond doubt. Everything else
+must not be worse by more than its tolerance. Differences are paired by item and clustered by entity
+or block of text, because the items of one cluster are not independent (arXiv 2411.00640). Attempt t
+is tested at level 0.05 / (t (t + 1)). These levels add up to 0.05 over any number of attempts: a
+lifetime without any true gain ends in a promotion at most 5 % of the time. Knows no models, only
+numbers.
 """
 
 import math
@@ -15,8 +16,8 @@ from h2q.evaluation.significance import Difference, binomial_tail
 LIFETIME_LEVEL = 0.05
 PROSE_TOLERANCE = 0.01  # bits per byte
 MATCH_TOLERANCE = 0.02  # exact match
-SAFE_LEVEL = 0.2  # at which prose is shown not to be worse than the tolerance
-CANARY_LEVEL = 0.001
+SAFE_LEVEL = 0.2  # of the test that prose is not worse by more than the tolerance
+CANARY_LEVEL = 0.001  # probability of so many right answers by chance
 
 
 def level_of_attempt(attempt: int) -> float:
@@ -38,11 +39,12 @@ def judge(
     retained: tuple[int, int, int],
     canary: tuple[int, int, float],
 ) -> Decision:
-    """Applies every rule, in the order of the messages that it may lead to.
+    """Applies the rules one after the other; the first one that is broken gives the reason.
 
-    ``prose`` compares with the best champion so far, as does ``retained``: its right answers, the
-    challenger's and the questions about facts learnt before. ``canary`` holds the right answers,
-    the questions and the chance of one on facts that nobody can know.
+    ``prose`` is the difference from the best champion so far. ``retained`` is about facts learnt
+    before: right answers of the best champion, right answers of the challenger, and questions.
+    ``canary`` is about facts that nobody can know: right answers, questions, and the chance of a
+    right answer.
     """
     if not (math.isfinite(primary.mean) and math.isfinite(prose.mean)):
         return Decision(False, "gate.not_finite")
@@ -50,7 +52,7 @@ def judge(
         return Decision(False, "gate.canary")
     if not primary.high < 0:
         return Decision(False, "gate.not_better")
-    # With too little text for a bound the difference itself has to do.
+    # With too little text there is no bound: the difference itself is used.
     worst = prose.high if math.isfinite(prose.high) else prose.mean
     if worst > PROSE_TOLERANCE:
         return Decision(False, "gate.prose_worse")
@@ -61,12 +63,13 @@ def judge(
 
 
 def most_forgotten(asked: int) -> float:
-    """How many of so many facts learnt before may be forgotten. Of fewer than 50 a single one is
-    more than the tolerance, and shows nothing."""
+    """How many of the ``asked`` facts learnt before may be forgotten. One always may: of fewer than
+    50 facts a single one is more than the tolerance, but shows nothing."""
     return max(1, MATCH_TOLERANCE * asked)
 
 
 def chance_of(objects: list[tuple[str, int]]) -> float:
-    """How often the commonest of ``objects`` (each with its count), always answered, is right."""
+    """The share of right answers of a model that always gives the most frequent of ``objects``, each
+    of which comes with its count."""
     total = sum(count for _, count in objects)
     return max((count for _, count in objects), default=0) / max(1, total)

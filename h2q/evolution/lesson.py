@@ -49,7 +49,7 @@ _KINDS = {
 
 
 def write(cycle: Cycle, plan: Plan) -> Lesson:
-    """Writes the text to train on; returns how much of what it holds."""
+    """Writes the text to train on; returns what it holds, and how much."""
     setup, knowledge = cycle.setup, cycle.setup.knowledge
     generator = random.Random(f"{setup.seed} {cycle.number} lesson")
     share = cycle.config.replay_fraction if knowledge is not None else 0.0

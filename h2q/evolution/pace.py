@@ -12,7 +12,8 @@ from h2q.config import EvolutionConfig
 from h2q.evolution.challenger import Recipe, challenger_config
 from h2q.evolution.context import Setup
 from h2q.model.transformer import Transformer
-from h2q.training.trainer import FineTuning, LocalModelTrainer
+from h2q.training.fine_tuning import FineTuning
+from h2q.training.trainer import LocalModelTrainer
 
 _STEPS = 6  # that are timed, after a first one
 _TRAINING_SHARE = 0.75  # of the time; the rest is for measuring

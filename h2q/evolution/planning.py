@@ -192,7 +192,7 @@ def choose_weakest(
     generator: random.Random,
 ) -> list[Fact]:
     """``count`` different facts, drawn in proportion to their cost on dev (``bits`` per byte). Facts
-    that are answered (``correct``) are drawn only when all others are taken."""
+    that are answered (``correct``) are drawn after all others."""
     weights = np.where(correct, 1e-6, 1.0) * np.maximum(bits, 1e-3)
     # The largest of log(u) / w are a draw in proportion to w (Efraimidis and Spirakis 2006).
     keys = [np.log(max(generator.random(), 1e-300)) / weight for weight in weights]

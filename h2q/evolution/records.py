@@ -55,7 +55,7 @@ class Plan(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class Lesson(Record):
-    """How much of what the text of a cycle holds (``lesson.json``)."""
+    """What the text of a cycle holds, and how much (``lesson.json``)."""
 
     documents: int
     kinds: dict[str, int]  # documents by kind
@@ -184,6 +184,6 @@ def _decoded(value: Any, hint: Any) -> Any:
     if hint is None or hint is Any:  # an unknown name, which the record itself refuses
         return value
     allowed = dict if is_typeddict(hint) else (int, float) if hint is float else hint
-    if isinstance(allowed, UnionType) or get_origin(allowed) or not isinstance(value, allowed):
+    if origin is not None or not isinstance(value, allowed):
         raise TypeError(f"{value!r:.40} is not {hint}")
     return value

@@ -1,40 +1,42 @@
-"""Muon: momentum whose every matrix is made orthogonal before it is added to the weights.
+"""Muon: an optimizer that makes the momentum of each matrix orthogonal before it updates the weights.
 
 The method is that of ``torch.optim.Muon`` (Keller Jordan et al.,
 https://kellerjordan.github.io/posts/muon/; scaled as in arXiv 2502.16982), which iterates on each
-matrix by itself. Here the matrices of one shape are handled together, and half of the iteration
-runs on their Gram matrices, which are smaller: half the time on a processor.
+matrix by itself. Here the matrices of one shape are computed together, and half of the iteration
+is done on their Gram matrices, which are smaller. This takes half the time on a processor.
 """
 
 from collections import defaultdict
+from typing import Any
 
 import torch
 from torch import Tensor
 
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # of the quintic, from the same source
-_RMS = 0.2  # of an update's elements at a learning rate of 1: what AdamW's usually have
+_RMS = 0.2  # of an update's elements at a learning rate of 1, as AdamW's updates usually have it
 
 
 class Muon(torch.optim.Optimizer):
-    """Updates weights (out, in). Weights of a group with ``blocks`` > 1 are that many matrices
-    one above the other, each orthogonalised by itself."""
+    """Updates weights (out, in). A weight of a group with ``blocks`` > 1 consists of that many
+    matrices, one above the other; each of them is made orthogonal by itself."""
 
     def __init__(
         self,
-        groups: list[dict],
+        groups: list[dict[str, Any]],
         lr: float,
         weight_decay: float,
         *,
         momentum: float = 0.95,
         dtype: torch.dtype = torch.float32,
     ):
-        """``dtype`` is that of the orthogonalisation; weights and momentum stay float32."""
+        """``dtype`` is the precision of the orthogonalization; weights and momentum stay float32."""
         defaults = {"lr": lr, "weight_decay": weight_decay, "momentum": momentum, "blocks": 1}
         super().__init__(groups, defaults)
         self.dtype = dtype
 
     @torch.no_grad()
-    def step(self) -> None:
+    def step(self) -> None:  # type: ignore[override]  # takes no closure
+        """Updates all weights that have a gradient."""
         by_shape = defaultdict(list)  # (update, weight, group) of each matrix
         for group in self.param_groups:
             for weight in group["params"]:
@@ -55,12 +57,12 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonalize(x: Tensor) -> Tensor:
-    """About the nearest matrices with orthonormal rows or columns, (n, r, c) for (n, r, c).
+    """Approximates the nearest matrices with orthonormal rows or columns, (n, r, c) for (n, r, c).
 
-    Five steps of x ← p(x xᵀ) x with the quintic of the source, which leave singular values
-    between 0.7 and 1.2. For oblong matrices several steps are taken on the Gram matrix, with
-    which every p commutes, before ``x`` is touched; all five would lose the small singular values
-    to rounding.
+    Five steps of x ← p(x xᵀ) x with the quintic of the source, after which singular values are
+    between 0.7 and 1.2. For matrices that are not square, two or three steps at a time are done on
+    the Gram matrix, which commutes with every p, before ``x`` is multiplied. With all five at once,
+    rounding would destroy the small singular values.
     """
     a, b, c = _COEFFICIENTS
     rows, columns = x.shape[-2:]

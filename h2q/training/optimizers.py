@@ -1,12 +1,16 @@
-"""Which optimizer changes which weight, and how the learning rate runs through training."""
+"""Which optimizer changes which weight, with which settings. The learning rate's course is ``schedule``'s."""
+
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from h2q.checkpoint.container import Tensors
 from h2q.config import TrainingConfig
 from h2q.training.muon import Muon
 
-LAYERS = "layers."  # how the names of their weights begin
+_LAYERS = "layers."  # how the names of the layers' weights begin
 _QUERY_KEY_VALUE = "query_key_value.weight"  # three matrices in one
 
 
@@ -16,27 +20,34 @@ class Optimizers:
 
     def __init__(self, model: nn.Module, config: TrainingConfig, dtype: torch.dtype):
         """``dtype`` is that of the run's matrix products."""
-        self._named = dict(model.named_parameters())
-        matrices, rest = {}, self._named
+        self._named: dict[str, nn.Parameter] = dict(model.named_parameters())
+        matrices: dict[str, nn.Parameter] = {}
         if config.optimizer == "muon":
-            matrices = {n: p for n, p in rest.items() if n.startswith(LAYERS) and p.dim() == 2}
-            rest = {n: p for n, p in rest.items() if n not in matrices}
+            matrices = {
+                name: parameter
+                for name, parameter in self._named.items()
+                if name.startswith(_LAYERS) and parameter.dim() == 2
+            }
+        rest = {name: p for name, p in self._named.items() if name not in matrices}
         groups = adamw_groups(rest, config.weight_decay)
         betas = (0.9, config.adam_beta2)
-        self._optimizers = [torch.optim.AdamW(groups, lr=config.lr, betas=betas, fused=True)]
+        self._optimizers: list[torch.optim.Optimizer] = [
+            torch.optim.AdamW(groups, lr=config.lr, betas=betas, fused=True)
+        ]
         if matrices:
             groups = muon_groups(matrices)
             self._optimizers.append(Muon(groups, config.muon_lr, config.weight_decay, dtype=dtype))
         for group in self._groups():
             group["peak_lr"] = group["lr"]
 
-    def _groups(self) -> list[dict]:
+    def _groups(self) -> list[dict[str, Any]]:
         return [group for optimizer in self._optimizers for group in optimizer.param_groups]
 
     @property
     def lr(self) -> float:
         """The learning rate of AdamW, which is the one that is printed and logged."""
-        return self._groups()[0]["lr"]
+        lr: float = self._groups()[0]["lr"]
+        return lr
 
     def set_rate(self, share: float) -> None:
         """Sets every learning rate to ``share`` of its peak."""
@@ -49,7 +60,7 @@ class Optimizers:
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
 
-    def state(self) -> dict[str, Tensor]:
+    def state(self) -> Tensors:
         """What must be saved to go on: tensors by ``weight's name.key``."""
         return {
             f"{name}.{key}": value
@@ -58,31 +69,48 @@ class Optimizers:
             for key, value in optimizer.state.get(parameter, {}).items()
         }
 
-    def load_state(self, tensors: dict[str, Tensor], without: tuple[str, ...] = ()) -> None:
-        """Takes up what ``state`` gave; weights whose names begin with one of ``without`` had no
-        state yet. Raises ``ValueError`` for tensors of other weights."""
+    def load_state(self, state: Tensors, depth: int) -> None:
+        """Takes up what ``state`` gave when the first ``depth`` layers were trained; the others had
+        no state yet. Raises ``ValueError`` for the state of other weights."""
         names = {parameter: name for name, parameter in self._named.items()}
         for optimizer in self._optimizers:
-            keys = ("momentum_buffer",)
-            if isinstance(optimizer, torch.optim.AdamW):
-                keys = ("step", "exp_avg", "exp_avg_sq")
             for parameter in (p for group in optimizer.param_groups for p in group["params"]):
                 name = names[parameter]
-                if name.startswith(without):
-                    continue
-                for key in keys:
-                    value = tensors.get(f"{name}.{key}")
-                    shape = torch.Size() if key == "step" else parameter.shape
-                    if value is None or (value.shape, value.dtype) != (shape, torch.float32):
-                        raise ValueError(f"{name}.{key}")
-                    if key != "step":  # which AdamW keeps on the processor
-                        value = value.to(parameter.device)
-                    optimizer.state[parameter][key] = value
+                if not name.startswith(_LAYERS) or _layer(name) < depth:
+                    optimizer.state[parameter] = _state_of(optimizer, name, parameter, state)
 
 
-def adamw_groups(parameters: dict[str, Tensor], weight_decay: float) -> list[dict]:
+def trained_depth(state: Tensors) -> int:
+    """How many layers had been trained when ``Optimizers`` had this ``state``."""
+    return len({name.split(".")[1] for name in state if name.startswith(_LAYERS)})
+
+
+def _layer(name: str) -> int:
+    """The number of the layer, from 0, that a weight called ``name`` belongs to."""
+    return int(name.split(".")[1])
+
+
+def _state_of(
+    optimizer: torch.optim.Optimizer, name: str, parameter: nn.Parameter, state: Tensors
+) -> Tensors:
+    """The part of ``state`` that ``optimizer`` keeps of one weight; ``ValueError`` if it lacks one of
+    its tensors, or one has another shape or type."""
+    is_adamw = isinstance(optimizer, torch.optim.AdamW)
+    kept = {}
+    for key in ("step", "exp_avg", "exp_avg_sq") if is_adamw else ("momentum_buffer",):
+        value = state.get(f"{name}.{key}")
+        shape = torch.Size() if key == "step" else parameter.shape
+        if value is None or (value.shape, value.dtype) != (shape, torch.float32):
+            raise ValueError(f"{name}.{key}")
+        # The number of steps stays on the processor, as AdamW has it.
+        kept[key] = value if key == "step" else value.to(parameter.device)
+    return kept
+
+
+def adamw_groups(parameters: Mapping[str, Tensor], weight_decay: float) -> list[dict[str, Any]]:
     """Matrices decay; biases, norms and the embedding, which have no scale to hold down, do not."""
-    decayed, free = [], []
+    decayed: list[Tensor] = []
+    free: list[Tensor] = []
     for name, parameter in parameters.items():
         decays = parameter.dim() >= 2 and "embedding" not in name
         (decayed if decays else free).append(parameter)
@@ -92,7 +120,7 @@ def adamw_groups(parameters: dict[str, Tensor], weight_decay: float) -> list[dic
     ]
 
 
-def muon_groups(matrices: dict[str, Tensor]) -> list[dict]:
+def muon_groups(matrices: Mapping[str, Tensor]) -> list[dict[str, Any]]:
     """The projections to queries, keys and values are three matrices each, the others one."""
     triple = {name: matrix for name, matrix in matrices.items() if name.endswith(_QUERY_KEY_VALUE)}
     single = [matrix for name, matrix in matrices.items() if name not in triple]

@@ -1,33 +1,34 @@
-"""Curves for TensorBoard, an extra: losses, learning rate and speed, below ``tensorboard/``.
+"""Curves for TensorBoard, an extra: losses, learning rate and speed, in ``tensorboard/``.
 
-A resumed run hides what the killed one wrote behind its checkpoint, so no curve runs twice over
-the same steps; a new run moves the former one's curves aside.
+A resumed run hides the points that the killed run wrote after its last checkpoint, so that no curve
+shows a step twice. A new run moves the curves of the former one aside.
 """
 
 import os
 import shutil
 from pathlib import Path
 
+from h2q.checkpoint.saved_run import LogEntry
 from h2q.system.errors import SettingError
 from h2q.system.files import saving
-
-DIRECTORY = "tensorboard"
-PREVIOUS = "tensorboard.previous"
+from h2q.system.paths import OutputPaths
 
 
 class TensorBoardCurves:
-    """Writes what it is told of a run that has made ``first_step`` steps before."""
+    """Writes the curves of a run below ``output_dir``, of which ``first_step`` steps were made
+    before."""
 
     def __init__(self, output_dir: Path, first_step: int):
-        """Raises ``SettingError`` where the extra is missing, ``SaveFailed``."""
+        """Raises ``SettingError`` if the extra is missing, ``SaveFailed``."""
         require_tensorboard()
         from torch.utils.tensorboard import SummaryWriter
 
-        directory = Path(output_dir) / DIRECTORY
+        paths = OutputPaths(Path(output_dir))
+        directory = paths.tensorboard
         with saving(directory):
             if first_step == 0 and directory.exists():
-                shutil.rmtree(directory.with_name(PREVIOUS), ignore_errors=True)
-                os.replace(directory, directory.with_name(PREVIOUS))
+                shutil.rmtree(paths.previous_tensorboard, ignore_errors=True)
+                os.replace(directory, paths.previous_tensorboard)
             self._writer = SummaryWriter(str(directory), purge_step=first_step + 1)
 
     def step(self, step: int, loss: float, lr: float) -> None:
@@ -35,17 +36,16 @@ class TensorBoardCurves:
         self._writer.add_scalar("loss/train", loss, step)
         self._writer.add_scalar("learning_rate", lr, step)
 
-    def epoch(self, entry: dict) -> None:
-        """After each epoch: its object of the training log."""
-        for name, key in (
-            ("loss/heldout", "eval_loss"),
-            ("bits_per_byte/heldout", "eval_bits_per_byte"),
-            ("bytes_per_second", "tokens_per_second"),
-        ):
-            self._writer.add_scalar(name, entry[key], entry["step"])
+    def epoch(self, entry: LogEntry) -> None:
+        """After each epoch: its entry of the training log."""
+        step = entry["step"]
+        self._writer.add_scalar("loss/heldout", entry["eval_loss"], step)
+        self._writer.add_scalar("bits_per_byte/heldout", entry["eval_bits_per_byte"], step)
+        self._writer.add_scalar("bytes_per_second", entry["tokens_per_second"], step)
         self._writer.flush()
 
     def close(self) -> None:
+        """Writes what is left."""
         self._writer.close()
 
 

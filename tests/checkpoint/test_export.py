@@ -10,62 +10,14 @@ import torch
 from h2q.checkpoint.export import export_model
 from h2q.checkpoint.model_file import save_model
 from h2q.config import ModelConfig
-from h2q.model.transformer import Transformer
 from h2q.system.errors import SettingError
 from h2q.system.paths import MODEL_PATH
+from tests.checkpoint.conftest import PROVENANCE, SHAPES, trained
 from tests.cli.test_main import fails, files_below
 from tests.conftest import chat
 
 pytest.importorskip("safetensors")
 os.environ["HF_HUB_OFFLINE"] = "1"
-PROVENANCE = {"epoch": 3, "step": 12, "eval_loss": 2.5, "training": {"lr": 0.1}}
-SHAPES = [
-    ModelConfig(embed_dim=32, n_heads=2, n_layers=2, context_length=64, feedforward_dim=64),
-    ModelConfig(  # wider than the vocabulary, another rotation
-        embed_dim=264, n_heads=6, n_layers=1, context_length=32, feedforward_dim=40, rotary_base=500
-    ),
-]
-
-
-def trained(config: ModelConfig) -> Transformer:
-    """A model in which no weight is as it was at first: norms and biases too."""
-    model = Transformer(config).initialize(0).eval()
-    generator = torch.Generator().manual_seed(1)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(0.2 * torch.randn(parameter.shape, generator=generator))
-    return model
-
-
-@pytest.fixture(scope="module")
-def transformers():
-    return pytest.importorskip("transformers")
-
-
-@pytest.mark.parametrize("config", SHAPES, ids=["narrow", "wide"])
-def test_transformers_gives_the_same_logits(tmp_path, transformers, config):
-    model = trained(config)
-    export_model(model, PROVENANCE, tmp_path, "transformers")
-    theirs, loading = transformers.AutoModelForCausalLM.from_pretrained(
-        tmp_path, output_loading_info=True
-    )
-    assert type(theirs).__name__ == "GPTNeoXForCausalLM"
-    assert not loading["missing_keys"] and not loading["unexpected_keys"]
-    tokens = torch.randint(1, 256, (3, config.context_length))
-    with torch.no_grad():
-        wanted, found = model(tokens), theirs.eval()(tokens).logits
-    assert wanted.std() > 0.5
-    assert (wanted - found).abs().max() < 1e-4
-
-
-@pytest.mark.parametrize("text", ["人工智能 is\tAI\n", "ÿ þ \xa0 é 🚀", "  two  spaces ", "a'll b"])
-def test_the_tokenizer_is_bytes_of_utf8(tmp_path, transformers, text):
-    export_model(trained(SHAPES[0]), {}, tmp_path, "transformers")
-    tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path)
-    tokens = tokenizer(text).input_ids
-    assert tokens == list(text.encode("utf-8"))
-    assert tokenizer.decode(tokens) == text
-    assert sorted(tokenizer.get_vocab().values()) == list(range(256))
 
 
 def test_transformers_continues_text(tmp_path, transformers):

@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 
 from h2q.checkpoint.model_file import save_model
+from h2q.cli import main
 from h2q.cli.arguments import chat_parser, parse, train_parser
 from h2q.cli.settings import InferenceCall, TrainingCall, inference_call, training_call
 from h2q.cli.settings_file import Settings
 from h2q.config import ModelConfig
 from h2q.model.transformer import Transformer
+from h2q.system.messages import catalogue
 from h2q.system.paths import MODEL_PATH
 from tests.conftest import make_text, run_script, small_settings
 
@@ -20,6 +22,14 @@ SMALL = {
     **{"embed_dim": 32, "n_heads": 2, "n_layers": 2, "context_length": 64},
     "feedforward_dim": 64,
 }
+
+
+@pytest.fixture(autouse=True)
+def nothing_for_good(monkeypatch):
+    """A program that is called in this process neither forbids the network for the tests behind it
+    nor changes how messages name the programs."""
+    monkeypatch.setattr(main, "forbid_network", lambda: None)
+    monkeypatch.setattr(catalogue, "_programs", dict(catalogue._programs))
 
 
 def fails(result, *parts, code=2):

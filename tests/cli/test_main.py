@@ -6,7 +6,6 @@ import sys
 
 import pytest
 
-from h2q.cli import main
 from h2q.cli.main import chat_main, train_main
 from h2q.system.errors import Interrupted, SaveFailed, SettingError
 from tests.cli.conftest import fails, files_below, save_small_model
@@ -113,9 +112,8 @@ def test_a_terminal_of_another_encoding_is_served(workplace):
 
 @pytest.fixture
 def inside(tmp_path, monkeypatch):
-    """The programs can be called here, in an empty directory, and forbid nothing for good."""
+    """An empty directory, in which a program can be called in this process."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(main, "forbid_network", lambda: None)
     monkeypatch.setattr(sys, "argv", ["local_training_system.py"])
     return tmp_path
 
@@ -220,3 +218,11 @@ def test_the_commands_get_the_checked_call(inside, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["local_inference_demo.py", "--prompt", "x"])
     assert chat_main() == 0
     assert seen["infer"].prompt == "x"
+
+
+@pytest.mark.parametrize("program", [train_main, chat_main])
+def test_the_network_is_forbidden_before_arguments_are_read(inside, monkeypatch, program):
+    done = []
+    monkeypatch.setattr("h2q.cli.main.forbid_network", lambda: done.append("forbidden"))
+    assert program(["--no_such_flag"]) == 2
+    assert done == ["forbidden"]

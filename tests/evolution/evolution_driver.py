@@ -20,6 +20,7 @@ from h2q.datasets.knowledge_base import load_knowledge_base
 from h2q.evolution import engine as evolution
 from h2q.evolution import records, statistics
 from h2q.evolution.engine import SelfEvolutionEngine
+from h2q.system.console import Console
 from h2q.training.trainer import LocalModelTrainer
 from tests.conftest import make_text
 
@@ -43,27 +44,35 @@ WORDINGS = {
 }
 
 
+PEOPLE = [f"{a}{b}" for a in ("Ka", "Lo", "Mi", "Ru") for b in "bdfgklmn"]
+STRANGERS = [f"{a}{b}" for a in ("Ve", "Zo") for b in "bdfgklmn"]
+
+
 def prepare(output: Path) -> None:
     """Text, knowledge base and base model below ``output``."""
     (output / "text").mkdir(parents=True)
     (output / "text" / "t.txt").write_text(make_text(12_000), encoding="utf-8")
     (output / "kb").mkdir()
+    write_people(output, PEOPLE)
+    (output / "kb" / "wordings.json").write_text(json.dumps(WORDINGS))
+    LocalModelTrainer(open_text(output), output, MODEL, TRAINING).train()
+
+
+def write_people(output: Path, names: list[str]) -> None:
+    """The knowledge base: the town of each person, which a model this small can learn from the
+    beginning of the name."""
     lines = [
         {
             "id": f"f{index}",
             "subject": name,
             "relation": "town",
-            "object": TOWNS[index // 8],  # which a model this small can learn from the name
+            "object": TOWNS[index // 8 % len(TOWNS)],
             "aliases": [],
             "lang": "en",
         }
-        for index, name in enumerate(
-            f"{a}{b}" for a in ("Ka", "Lo", "Mi", "Ru") for b in "bdfgklmn"
-        )
+        for index, name in enumerate(names)
     ]
     (output / "kb" / "f.jsonl").write_text("\n".join(map(json.dumps, lines)))
-    (output / "kb" / "wordings.json").write_text(json.dumps(WORDINGS))
-    LocalModelTrainer(open_text(output), output, MODEL, TRAINING).train()
 
 
 def open_text(output: Path):
@@ -75,12 +84,17 @@ def open_knowledge(output: Path):
 
 
 def engine(
-    output: Path, *, resume: bool = False, prose: bool = False, **changes
+    output: Path,
+    *,
+    resume: bool = False,
+    prose: bool = False,
+    console: Console | None = None,
+    **changes,
 ) -> SelfEvolutionEngine:
     config = replace(CONFIG, **changes)
     knowledge = None if prose else open_knowledge(output)
     return SelfEvolutionEngine(
-        open_text(output), knowledge, output, config, TRAINING, resume=resume
+        open_text(output), knowledge, output, config, TRAINING, console=console, resume=resume
     )
 
 

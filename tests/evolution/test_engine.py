@@ -1,73 +1,33 @@
-import copy
-import hashlib
+"""Whole evolutions of a tiny model: what is kept, what is not, and what a kill changes (nothing)."""
+
 import json
-import random
 import re
 import shutil
-import signal
 from dataclasses import replace
-from itertools import pairwise
-from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
 
 from h2q.checkpoint.model_file import load_model, save_model
 from h2q.datasets.corpus import open_corpus
-from h2q.datasets.knowledge_base import load_knowledge_base
 from h2q.evaluation.held_out import evaluate
-from h2q.evolution import challenger, cycle, gate
-from h2q.evolution.comparison import Comparison
-from h2q.evolution.engine import SelfEvolutionEngine, read_stats
-from h2q.evolution.examiner import Examiner, ask
-from h2q.evolution.records import Memory, rejections_in_a_row
+from h2q.evolution import gate, lesson, statistics
+from h2q.evolution.engine import SelfEvolutionEngine
+from h2q.evolution.records import Memory
+from h2q.evolution.statistics import read_stats, rejections_in_a_row
 from h2q.system.console import Console
-from h2q.system.errors import Interrupted, ModelFileError, SaveFailed, SettingError, UnusableInput
-from h2q.system.files import write_json
-from h2q.system.paths import CHECKPOINT_DIR, EVOLUTION_STATS, MODEL_PATH
+from h2q.system.errors import Interrupted, ModelFileError, SaveFailed, SettingError
+from h2q.system.files import sha256_of_file, write_json
+from h2q.system.paths import CHECKPOINT_DIR, EVOLUTION_STATS, MODEL_PATH, OutputPaths
 from h2q.training.trainer import LocalModelTrainer
-from tests.conftest import REPOSITORY, run_file
 from tests.evolution import evolution_driver as driver
+from tests.evolution.conftest import interrupt, run_driver
 
-DRIVER = Path(__file__).with_name("evolution_driver.py")
 EVOLUTION = f"{CHECKPOINT_DIR}/evolution"
 
 
-@pytest.fixture(scope="module")
-def base(tmp_path_factory):
-    """Text, knowledge base and a model that still has much to learn."""
-    path = tmp_path_factory.mktemp("base") / "out"
-    driver.prepare(path)
-    return path
-
-
-@pytest.fixture
-def output(base, tmp_path):
-    return shutil.copytree(base, tmp_path / "out")
-
-
-@pytest.fixture(scope="module")
-def evolved(base, tmp_path_factory):
-    """The same after two cycles that nothing disturbed, in a process of their own."""
-    path = shutil.copytree(base, tmp_path_factory.mktemp("evolved") / "out")
-    run(path)
-    return path
-
-
-@pytest.fixture
-def training_only(monkeypatch):
-    """Training that is over at once and changes nothing, for what does not depend on it."""
-    monkeypatch.setattr(LocalModelTrainer, "train", lambda self: self.model.eval())
-
-
-def run(output, *arguments, killed=False):
-    done = run_file(DRIVER, output, *arguments, cwd=REPOSITORY)
-    assert done.returncode == (-signal.SIGKILL if killed else 0), done.stderr
-
-
 def model_hash(output):
-    return hashlib.sha256((output / MODEL_PATH).read_bytes()).hexdigest()
+    return sha256_of_file(output / MODEL_PATH)
 
 
 def history(output):
@@ -104,16 +64,16 @@ def test_killed_at_any_point_it_ends_as_if_it_had_not_been(base, evolved, tmp_pa
     """kill -9 after the plan, twice in training, after the challenger, after the promotion, after
     what is remembered, and in the second cycle: the same champion and the same statistics."""
     output = shutil.copytree(base, tmp_path / "out")
-    run(output, "--kill", f"{EVOLUTION}/cycle_0001/plan.json", killed=True)
-    run(output, "--resume", "--kill", "step:9", killed=True)
-    run(output, "--resume", "--kill", f"{EVOLUTION}/cycle_0001/challenger.json", killed=True)
+    run_driver(output, "--kill", f"{EVOLUTION}/cycle_0001/plan.json", killed=True)
+    run_driver(output, "--resume", "--kill", "step:9", killed=True)
+    run_driver(output, "--resume", "--kill", f"{EVOLUTION}/cycle_0001/challenger.json", killed=True)
     assert model_hash(output) == model_hash(base)
-    run(output, "--resume", "--kill", "promoted", killed=True)
+    run_driver(output, "--resume", "--kill", "promoted", killed=True)
     assert model_hash(output) != model_hash(base)
     assert not history(output)
-    run(output, "--resume", "--kill", f"{EVOLUTION}/champions.json", killed=True)
-    run(output, "--resume", "--kill", f"{EVOLUTION}/cycle_0002/verdict.json", killed=True)
-    run(output, "--resume")
+    run_driver(output, "--resume", "--kill", f"{EVOLUTION}/champions.json", killed=True)
+    run_driver(output, "--resume", "--kill", f"{EVOLUTION}/cycle_0002/verdict.json", killed=True)
+    run_driver(output, "--resume")
     assert read_stats(output) == read_stats(evolved)
     assert model_hash(output) == model_hash(evolved)
 
@@ -121,11 +81,13 @@ def test_killed_at_any_point_it_ends_as_if_it_had_not_been(base, evolved, tmp_pa
 def test_prose_is_learnt_in_one_course_also_when_killed(base, tmp_path):
     """The second cycle goes on from where the first stopped, at the rate at which it did."""
     whole, killed = (shutil.copytree(base, tmp_path / name / "out") for name in ("a", "b"))
-    run(whole, "--prose")
-    run(killed, "--prose", "--kill", "promoted", killed=True)  # what the first cycle left
+    run_driver(whole, "--prose")
+    run_driver(killed, "--prose", "--kill", "promoted", killed=True)  # what the first cycle left
     assert not history(killed)
-    run(killed, "--prose", "--resume", "--kill", f"{EVOLUTION}/cycle_0002/lesson.json", killed=True)
-    run(killed, "--prose", "--resume")
+    run_driver(
+        killed, "--prose", "--resume", "--kill", f"{EVOLUTION}/cycle_0002/lesson.json", killed=True
+    )
+    run_driver(killed, "--prose", "--resume")
     assert read_stats(killed) == read_stats(whole)
     trunks = [load_model(path / EVOLUTION / "trunk.pt") for path in (whole, killed)]
     assert [provenance["evolution_cycle"] for _, provenance in trunks] == [2, 2]
@@ -134,76 +96,41 @@ def test_prose_is_learnt_in_one_course_also_when_killed(base, tmp_path):
     assert model_hash(killed) == model_hash(whole)
 
 
-def test_the_rate_of_a_course_falls_once_and_what_it_left_is_taken_up(output, monkeypatch):
-    made = []
-
-    def train(champion, start, directory, dev, recipe, cost, console):
-        made.append((recipe, start.output.bias[7].item()))
-        trained = copy.deepcopy(start)
-        with torch.no_grad():
-            trained.output.bias[7] += 1
-        return champion, trained, {"choice": "last", "dev_costs": {"last": cost(champion)}}
-
-    monkeypatch.setattr(cycle, "train_challenger", train)
-    monkeypatch.setattr(
-        Comparison, "judge", lambda *_: {"entry": {"promoted": False, "improvement": 0.0}}
-    )
-    driver.engine(output, cycles=5, prose=True).evolve()
-    first = made[0][1]
-    assert [bias - first for _, bias in made] == pytest.approx([0, 1, 2, 0, 1])
-    lr = driver.CONFIG.lr
-    ends = [(recipe.lr, recipe.lr * recipe.min_lr_ratio) for recipe, _ in made]
-    assert ends[:3] == [pytest.approx(pair) for pair in pairwise([lr, lr * 2 / 3, lr / 3, 0])]
-    assert ends[3:] == [pytest.approx(pair) for pair in pairwise([lr / 2, lr / 4, 0])]  # halved
-    assert {recipe.weight_decay for recipe, _ in made} == {driver.TRAINING.weight_decay}
+def test_a_promotion_that_was_not_written_down_is_completed(output, training_only, monkeypatch):
+    """Stopped between the rename and the statistics: the next call counts the cycle, once."""
+    monkeypatch.setattr(gate, "judge", lambda *_: gate.Decision(True, "gate.better"))
+    with monkeypatch.context() as patch:
+        patch.setattr(statistics, "record", interrupt)
+        with pytest.raises(Interrupted):
+            driver.engine(output, cycles=1).evolve()
+    champion = model_hash(output)
+    stats = driver.engine(output, cycles=1, resume=True).evolve()
+    assert [entry["promoted"] for entry in stats["history"]] == [True]
+    assert stats["history"][0]["generated"]["documents"] > 0
+    assert model_hash(output) == champion
 
 
-def interrupt(*_):
-    raise Interrupted("train.interrupted", step=1, path="x")
+def test_where_there_is_nothing_to_resume_a_new_evolution_begins(output, capsys):
+    engine = driver.engine(output, resume=True, console=Console())
+    assert "没有未完成的进化" in capsys.readouterr().out
+    assert (engine.run.first_cycle, engine.run.last_cycle) == (1, 2)
 
 
-def test_the_champion_teaches_what_is_replayed_and_nothing_else(output, monkeypatch):
-    seen = {}
-
-    class Watched(LocalModelTrainer):
-        def __init__(self, corpus, *others, **options):
-            super().__init__(corpus, *others, **options)
-            seen.update(options, train=corpus.train)
-
-        train = interrupt
-
-    monkeypatch.setattr(challenger, "LocalModelTrainer", Watched)
-    with pytest.raises(Interrupted):
-        driver.engine(output).evolve()
-    lesson = output / EVOLUTION / "cycle_0001" / "text"
-    generated, replayed = ((lesson / f"{n}.txt").read_bytes() for n in ("generated", "replayed"))
-    assert seen["train"].read(0, len(generated)) == generated
-    assert seen["train"].read(seen["replay_from"], len(replayed)) == replayed
-    champion = load_model(output / MODEL_PATH)[0].state_dict()
-    assert not seen["teacher"].training
-    assert all(torch.equal(w, champion[n]) for n, w in seen["teacher"].state_dict().items())
+def test_it_stops_when_no_time_is_left_for_another_cycle(output, training_only, capsys):
+    engine = driver.engine(output, cycles=9, console=Console())
+    engine.config = replace(engine.config, max_minutes=1e-6)
+    stats = engine.evolve()
+    assert stats["total_evolutions"] == 1
+    assert "剩下的时间不够" in capsys.readouterr().out
 
 
 def test_an_evolution_of_other_settings_is_not_resumed(output, monkeypatch):
-    monkeypatch.setattr(cycle.Cycle, "write", interrupt)
+    monkeypatch.setattr(lesson, "write", interrupt)
     with pytest.raises(Interrupted):
         driver.engine(output).evolve()
     with pytest.raises(SettingError, match="--resume"):
         driver.engine(output, resume=True, exposures=61)
     driver.engine(output, resume=True)
-
-
-def test_generated_text_lies_apart_and_is_recorded(base, evolved):
-    directory = evolved / EVOLUTION / "cycle_0001"
-    records = [
-        json.loads(line)
-        for line in (directory / "generated.jsonl").read_text(encoding="utf-8").splitlines()
-    ]
-    names = {fact.id for fact in driver.open_knowledge(evolved).facts()}
-    assert {record["cycle"] for record in records} == {1}
-    assert all(set(record["source"].split()) <= names for record in records)
-    assert (evolved / "text" / "t.txt").read_bytes() == (base / "text" / "t.txt").read_bytes()
-    assert not (directory / "text").exists()
 
 
 def shuffled_objects(write):
@@ -220,48 +147,51 @@ def shuffled_objects(write):
     return write_wrong
 
 
-def test_shuffled_objects_are_not_promoted(evolved, tmp_path, monkeypatch):
-    """Experiment C. The model already speaks in the form of answers: only being right counts."""
+@pytest.fixture
+def visited(evolved, tmp_path):
+    """What evolved, and people whom the model cannot know: there is something to be learnt for
+    certain, and the model already speaks in the form of answers."""
     output = shutil.copytree(evolved, tmp_path / "out")
-    before = model_hash(output)
-    monkeypatch.setattr(cycle, "write_about", shuffled_objects(cycle.write_about))
-    stats = driver.engine(output, cycles=1).evolve()
-    assert not stats["history"][-1]["promoted"]
-    assert model_hash(output) == before
+    driver.write_people(output, driver.PEOPLE + driver.STRANGERS)
+    return output
 
 
-def test_without_the_gate_the_harm_would_be_kept(evolved, tmp_path, monkeypatch):
+def third_cycle(output, **changes):
+    """What the history says of one more cycle, in which there was something to be learnt."""
+    stats = driver.engine(output, cycles=1, **changes).evolve()
+    assert stats["total_evolutions"] == 3
+    plan = json.loads(OutputPaths(output).cycle(3).plan.read_text())
+    assert plan["facts"] and plan["known_on_dev"] < plan["asked_on_dev"]
+    return stats["history"][2]
+
+
+def test_shuffled_objects_are_not_promoted(visited, monkeypatch):
+    """Experiment C. Only being right counts, not the form of an answer."""
+    before = model_hash(visited)
+    monkeypatch.setattr(lesson, "write_about", shuffled_objects(lesson.write_about))
+    entry = third_cycle(visited)
+    assert entry["vault_match_after"] < entry["vault_match_before"]
+    assert (entry["promoted"], entry["reason"]) == (False, "gate.not_better")
+    assert model_hash(visited) == before
+
+
+def test_without_the_gate_the_harm_would_be_kept(visited, monkeypatch):
     """The test above has power."""
-    output = shutil.copytree(evolved, tmp_path / "out")
-    before = model_hash(output)
-    monkeypatch.setattr(cycle, "write_about", shuffled_objects(cycle.write_about))
-    monkeypatch.setattr(gate, "judge", lambda *_: gate.Verdict(True, "gate.better"))
-    driver.engine(output, cycles=1).evolve()
-    assert model_hash(output) != before
+    before = model_hash(visited)
+    monkeypatch.setattr(lesson, "write_about", shuffled_objects(lesson.write_about))
+    monkeypatch.setattr(gate, "judge", lambda *_: gate.Decision(True, "gate.better"))
+    entry = third_cycle(visited)
+    assert entry["improvement"] < 0
+    assert model_hash(visited) != before
 
 
-def test_a_rate_thirty_times_too_high_is_not_promoted(evolved, tmp_path):
-    output = shutil.copytree(evolved, tmp_path / "out")
-    before = model_hash(output)
-    stats = driver.engine(output, cycles=1, lr=30 * driver.CONFIG.lr).evolve()
-    assert not stats["history"][-1]["promoted"]
-    assert model_hash(output) == before
-
-
-def test_a_leak_would_be_noticed(output, training_only, monkeypatch):
-    """A challenger that answers what nobody can know is not promoted."""
-    monkeypatch.setattr(Examiner, "chance", lambda *_: 0.01)
-    real = Examiner.facts
-
-    def knows_all(self, model, facts, split):
-        scores = real(self, model, facts, split)
-        scores.correct[:] = True
-        return scores
-
-    monkeypatch.setattr(Examiner, "facts", knows_all)
-    monkeypatch.setattr(cycle, "_SAME_LOSS", 1e9)
-    stats = driver.engine(output, cycles=1).evolve()
-    assert stats["history"][0]["reason"] == "gate.canary"
+def test_the_highest_rate_is_not_promoted(visited):
+    """Hundreds of times too high: it destroys the model, whatever a processor rounds."""
+    before = model_hash(visited)
+    entry = third_cycle(visited, lr=10.0)
+    assert not entry["promoted"]
+    assert entry["prose_difference"]["mean"] > 1  # bits per byte
+    assert model_hash(visited) == before
 
 
 def poison(self):
@@ -301,13 +231,13 @@ def test_an_interrupted_cycle_does_not_count(output, monkeypatch):
 def test_a_model_trained_anew_in_between_is_not_overwritten(output, training_only, monkeypatch):
     """The challenger of another champion is thrown away, not promoted over the new model."""
     conclude = SelfEvolutionEngine._conclude
-    monkeypatch.setattr(gate, "judge", lambda *_: gate.Verdict(True, "gate.better"))
+    monkeypatch.setattr(gate, "judge", lambda *_: gate.Decision(True, "gate.better"))
     monkeypatch.setattr(SelfEvolutionEngine, "_conclude", interrupt)
     with pytest.raises(Interrupted):
         driver.engine(output).evolve()
     model, provenance = load_model(output / MODEL_PATH)
     save_model(output / MODEL_PATH, model, {**provenance, "note": "trained anew"})
-    monkeypatch.setattr(gate, "judge", lambda *_: gate.Verdict(False, "gate.not_better"))
+    monkeypatch.setattr(gate, "judge", lambda *_: gate.Decision(False, "gate.not_better"))
     monkeypatch.setattr(SelfEvolutionEngine, "_conclude", conclude)
     stats = driver.engine(output, resume=True).evolve()
     assert not stats["history"][0]["promoted"]
@@ -331,62 +261,7 @@ def test_what_an_earlier_model_learnt_does_not_count_for_a_new_one(base, evolved
 def test_six_rejections_in_a_row_end_it(output, training_only):
     stats = driver.engine(output, cycles=9).evolve()
     assert stats["failed_evolutions"] == stats["total_evolutions"] == 6
-    assert rejections_in_a_row(stats, 1) == 6
-
-
-def test_rejections_change_the_mix(output):
-    engine = driver.engine(output)
-    for cycle_number, reason in enumerate(["gate.prose_worse", "gate.not_better", "x"], start=1):
-        engine.stats["history"].append({"cycle": cycle_number, "promoted": False, "reason": reason})
-    config = engine._adapted_config()
-    assert config.replay_fraction == pytest.approx(driver.CONFIG.replay_fraction + 0.15)
-    assert config.exposures > driver.CONFIG.exposures
-    assert config.lr == driver.CONFIG.lr / 2
-
-
-def test_what_was_forgotten_is_reviewed_more(output):
-    engine = driver.engine(output)
-    shares = []
-    for cycle_number in (1, 2, 3):
-        entry = {"cycle": cycle_number, "promoted": False, "reason": "gate.forgotten"}
-        engine.stats["history"].append(entry)
-        shares.append(engine._adapted_config().review_fraction)
-    assert shares == pytest.approx([0.8, 0.9, 0.9])
-
-
-def test_facts_need_fewer_exposures_where_most_were_learnt(output):
-    engine = driver.engine(output)  # of 100 exposures
-    configs = []
-    for cycle_number, match in enumerate([0.7, 0.8, 0.5, 1.0, 1.0, 1.0], start=1):
-        engine.stats["history"].append(
-            {"cycle": cycle_number, "promoted": True, "facts": 9, "trained_cost": 1 - match}
-        )
-        configs.append(engine._adapted_config())
-    assert [config.exposures for config in configs] == [100, 50, 100, 50, 25, 20]
-    lr = driver.CONFIG.lr
-    assert [config.lr for config in configs] == [lr, lr / 2, lr, lr / 2, lr / 2, lr / 2]
-
-
-def test_weights_that_forgot_are_not_chosen(output, monkeypatch):
-    """Where the trained weights forgot, mixtures with the champion are tried, until one did not."""
-    counts = iter([9, 3, 4, 7, 8])  # of the champion, of the trained weights, of two mixtures
-    monkeypatch.setattr(cycle.Cycle, "_remembered", lambda *_: next(counts))
-    stats = driver.engine(output, cycles=1).evolve()
-    assert stats["history"][0]["choice"] == "mixed 20%"
-    assert next(counts, None) is None
-
-
-def test_facts_of_one_relation_are_enough(tmp_path):
-    """As many are chosen from as the budget can teach, however few relations there are."""
-    facts = [
-        {"id": f"f{n}", "subject": f"S{n}", "relation": "town", "object": "Arlen", "lang": "en"}
-        for n in range(300)
-    ]
-    (tmp_path / "f.jsonl").write_text("\n".join(map(json.dumps, facts)))
-    knowledge = load_knowledge_base(tmp_path, context_length=512)
-    wanting = SimpleNamespace(knowledge=knowledge, memory=Memory(known={"f7": True}))
-    pool = cycle.Cycle._pool(wanting, 200, random.Random(1))
-    assert 200 <= len({fact.id for fact in pool} - {"f7"}) == len(pool)
+    assert rejections_in_a_row(stats["history"], 1) == 6
 
 
 @pytest.mark.parametrize("left", [0, 3])
@@ -394,19 +269,11 @@ def test_when_everything_is_known_that_can_be_proven_it_stops(output, training_o
     model, provenance = load_model(output / MODEL_PATH)
     save_model(output / MODEL_PATH, model, {**provenance, "evolution_cycle": 1})
     engine = driver.engine(output)
-    engine.memory.splits = engine.splits.digest
-    engine.memory.known = {fact.id: True for fact in list(engine.knowledge.facts())[left:]}
+    facts = list(engine.setup.knowledge.facts())
+    known = {fact.id: True for fact in facts[left:]}
+    engine.memory = Memory(splits=engine.setup.splits.digest, known=known)
     stats = engine.evolve()
     assert stats["total_evolutions"] == 0
-
-
-def test_planned_minutes_decide_how_much_a_cycle_trains_on(output, training_only):
-    sizes = []
-    for minutes in (0.5, 5.0):
-        engine = driver.engine(output, max_minutes=minutes, cycles=1)
-        engine.evolve()
-        sizes.append(engine.run.cycle_bytes)
-    assert 3 < sizes[1] / sizes[0] < 30
 
 
 @pytest.mark.parametrize("facts", [1, 0])
@@ -417,9 +284,7 @@ def test_one_fact_and_none(output, facts, capsys):
     path.write_text("\n".join(path.read_text().splitlines()[:facts]))
     before = model_hash(output)
     if facts:
-        engine = driver.engine(output, cycles=1, cycle_bytes=4096)
-        engine.console = Console()
-        stats = engine.evolve()
+        stats = driver.engine(output, cycles=1, cycle_bytes=4096, console=Console()).evolve()
         assert model_hash(output) == before
         said = capsys.readouterr().out
         assert "给不出区间" in said
@@ -431,19 +296,6 @@ def test_one_fact_and_none(output, facts, capsys):
         assert stats["history"][0]["primary"] == "prose"
         assert stats["history"][0]["generated"]["kinds"].keys() == {"passage"}
     assert stats["total_evolutions"] == 1
-
-
-def test_too_little_text_to_prove_anything_is_said(output, training_only, capsys):
-    driver.engine(output, cycles=1, cycle_bytes=4096).evolve()
-    assert "--max_minutes" in capsys.readouterr().err
-
-
-def test_the_file_must_reproduce_what_was_measured(output, training_only, monkeypatch):
-    before = model_hash(output)
-    monkeypatch.setattr(cycle, "_SAME_LOSS", -1.0)
-    stats = driver.engine(output, cycles=1).evolve()
-    assert "重新读入" in stats["history"][0]["reason"]
-    assert model_hash(output) == before
 
 
 def test_a_model_of_other_text_is_warned_about(output, training_only, capsys):
@@ -463,13 +315,6 @@ def test_without_a_model_there_is_nothing_to_evolve(output):
         driver.engine(output)
 
 
-def test_damaged_statistics_are_refused_not_overwritten(output):
-    (output / EVOLUTION_STATS).write_text('{"total_evolutions": "many"}')
-    with pytest.raises(UnusableInput, match=EVOLUTION_STATS):
-        driver.engine(output)
-    assert (output / EVOLUTION_STATS).read_text() == '{"total_evolutions": "many"}'
-
-
 def test_old_statistics_are_gone_on_with(output, training_only):
     """History of the version before, which had fewer keys."""
     old = {"promoted": True, "improvement": 0.5, "difference": {"mean": -1, "low": -2, "high": 0}}
@@ -486,18 +331,3 @@ def test_old_statistics_are_gone_on_with(output, training_only):
     stats = driver.engine(output, cycles=1).evolve()
     assert [entry["cycle"] for entry in stats["history"]] == [1, 2]
     assert stats["average_improvement"] == 0.25
-
-
-def test_held_out_questions_never_reach_the_lesson(evolved):
-    engine = driver.engine(evolved)
-    facts = list(engine.knowledge.facts())
-    for number in (1, 2):
-        path = evolved / EVOLUTION / f"cycle_{number:04d}" / "generated.jsonl"
-        lines = {
-            line
-            for record in path.read_text(encoding="utf-8").splitlines()
-            for line in json.loads(record)["text"].split("\n")
-        }
-        for split in ("dev", "gate", "vault"):
-            asked = {question.prompt for question in ask(facts, driver.WORDINGS, split)}
-            assert lines and not asked & lines

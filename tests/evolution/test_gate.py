@@ -88,8 +88,8 @@ def test_other_items_are_not_compared():
 )
 def test_every_rule(changes, reason):
     values = {"primary": BETTER, "prose": SAME, "retained": NONE, "canary": (0, 24, 0.1)}
-    verdict = gate.judge(**{**values, **changes})
-    assert verdict == gate.Verdict(reason == "gate.better", reason)
+    decision = gate.judge(**{**values, **changes})
+    assert decision == gate.Decision(reason == "gate.better", reason)
 
 
 @pytest.mark.parametrize("shape", SHAPES)

@@ -1,7 +1,7 @@
 """The short form of experiment A: the engine against plain training on as many bytes.
 
 Thresholds are well below what was measured (``benchmarks/RESULTS.md``) and above what a broken
-engine reaches. The short form of C is in ``test_gate`` and ``test_evolution``.
+engine reaches. The short form of C is in ``test_gate`` and ``test_engine``.
 """
 
 import sys

@@ -188,7 +188,7 @@ def _report_saves_to(descriptor: int) -> None:
     """Notes each step whose save has returned, by a call that nothing is injected into."""
     from h2q.checkpoint.directory import CheckpointDirectory
     from h2q.cli import report_plot
-    from h2q.training.trainer import LocalModelTrainer
+    from h2q.training.progress import ProgressReporter
 
     save, count = CheckpointDirectory.save, 0
 
@@ -201,7 +201,7 @@ def _report_saves_to(descriptor: int) -> None:
 
     CheckpointDirectory.save = save_and_note
     # Both take longer than all steps together; a picture is written all the same.
-    LocalModelTrainer._show_sample = lambda self: None
+    ProgressReporter.sample = lambda self: None
     report_plot.draw = lambda log, history: _Picture()
 
 

@@ -33,7 +33,7 @@ ROWS = {
     ),
     13: (
         "clock off by a year",
-        ["faults/test_signals.py::row_13", "checkpoint/test_container.py::by_step"],
+        ["faults/test_signals.py::row_13", "checkpoint/test_directory.py::by_step"],
     ),
     14: (
         "resumed twice in one epoch",
@@ -74,7 +74,7 @@ ROWS = {
         ["evolution/test_engine.py::disaster", "evolution/test_gate.py::every_rule"],
     ),
     25: ("kill inside a promotion", ["faults/test_kill.py::row_25"]),
-    26: ("rotation with stale higher steps", ["checkpoint/test_container.py::stale_higher_steps"]),
+    26: ("rotation with stale higher steps", ["checkpoint/test_directory.py::stale_higher_steps"]),
     27: ("path tricks", ["faults/test_hostile_files.py::row_27"]),
     28: (
         "text that changes",

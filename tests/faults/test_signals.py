@@ -80,7 +80,7 @@ def test_row_9_ctrl_c_once_saves_and_says_how_to_go_on(long_text, tmp_path):
 
 # Where a second Ctrl-C comes, by the function in which it is raised.
 _PLACES = {
-    "step": "from h2q.training.train_step import Learner as C; name = '_update'",
+    "step": "from h2q.training.train_step import TrainStep as C; name = '_update'",
     "save": "import h2q.checkpoint.container as C; name = '_digest'",
     "evaluation": "import h2q.training.trainer as C; name = 'evaluate'",
 }

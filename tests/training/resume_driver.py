@@ -18,7 +18,7 @@ from h2q.config import PRESETS, ModelConfig, SamplingConfig
 from h2q.datasets.corpus import open_corpus
 from h2q.system.console import Console
 from h2q.system.device import choose_dtype
-from h2q.training import trainer as module
+from h2q.training import progress as module
 from h2q.training.trainer import LocalModelTrainer
 
 parser = argparse.ArgumentParser()

@@ -1,4 +1,5 @@
-import math
+"""Which optimizer changes which weight, and its state."""
+
 from dataclasses import replace
 
 import pytest
@@ -7,8 +8,7 @@ import torch
 from h2q.config import TrainingConfig
 from h2q.model.transformer import Transformer
 from h2q.training.muon import Muon
-from h2q.training.optimizers import Optimizers, adamw_groups
-from h2q.training.schedule import rate_share
+from h2q.training.optimizers import Optimizers, adamw_groups, trained_depth
 
 MUON = TrainingConfig(optimizer="muon", schedule="linear", warmup_steps=9, decay_fraction=0.25)
 
@@ -67,29 +67,6 @@ def test_update_equals_adamw_of_the_paper(model):
     torch.testing.assert_close(weight.detach().double(), expected, rtol=1e-5, atol=1e-7)
 
 
-def test_cosine_falls_from_the_peak_to_zero():
-    """README 学习率: 1e-4（带余弦退火)."""
-    shares = [rate_share(TrainingConfig(), step, step / 100) for step in range(101)]
-    assert shares[0] == 1.0
-    assert shares[50] == pytest.approx(0.5)
-    assert shares[100] == 0.0
-    assert shares == sorted(shares, reverse=True)
-    for step, share in enumerate(shares):
-        assert share == pytest.approx((1 + math.cos(math.pi * step / 100)) / 2, abs=1e-12)
-
-
-def test_linear_rises_stays_and_falls():
-    shares = [rate_share(MUON, step, step / 100) for step in range(101)]
-    assert shares[:10] == pytest.approx([0.1 * (step + 1) for step in range(10)])
-    assert shares[9:76] == [1.0] * 67
-    assert shares[75:] == pytest.approx([1 - 0.04 * step for step in range(26)])
-
-
-def test_linear_falls_to_the_least_ratio():
-    config = replace(MUON, warmup_steps=0, decay_fraction=1.0, min_lr_ratio=0.4)
-    assert [rate_share(config, 1, p) for p in (0, 0.5, 1)] == pytest.approx([1.0, 0.7, 0.4])
-
-
 def test_all_rates_are_the_same_share_of_their_peaks(model):
     optimizers = Optimizers(model, replace(MUON, lr=3e-3, muon_lr=2e-2), torch.float32)
     optimizers.set_rate(0.5)
@@ -108,7 +85,8 @@ def test_state_goes_on_where_it_was(tiny_model_config, config):
         if seed == 2:
             resumed.load_state_dict(whole.state_dict())
             again = Optimizers(resumed, config, torch.float32)
-            again.load_state({name: value.clone() for name, value in optimizers.state().items()})
+            saved = {name: value.clone() for name, value in optimizers.state().items()}
+            again.load_state(saved, depth=2)
             give_gradients(resumed, seed)
             again.step()
         give_gradients(whole, seed)
@@ -130,4 +108,20 @@ def test_state_of_another_model_is_refused(model, change):
     else:
         state[name] = state[name][:-1]
     with pytest.raises(ValueError, match=name):
-        optimizers.load_state(state)
+        optimizers.load_state(state, depth=2)
+
+
+@pytest.mark.parametrize("config", [TrainingConfig(), MUON], ids=["adamw", "muon"])
+def test_layers_that_were_not_trained_have_no_state(model, config):
+    """And need none to go on, unless they were."""
+    optimizers = Optimizers(model, config, torch.float32)
+    assert trained_depth(optimizers.state()) == 0
+    give_gradients(model)
+    for parameter in model.layers[1].parameters():
+        parameter.grad = None
+    optimizers.step()
+    state = optimizers.state()
+    assert trained_depth(state) == 1
+    Optimizers(model, config, torch.float32).load_state(state, depth=1)
+    with pytest.raises(ValueError, match=r"layers\.1\."):
+        Optimizers(model, config, torch.float32).load_state(state, depth=2)

@@ -1,10 +1,11 @@
-"""A run killed at any step and resumed ends bit for bit like one that never was."""
+"""What may go on; and that a run killed at any step and resumed ends bit for bit like one that never was."""
 
 import json
 import re
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,14 @@ import torch
 
 from h2q.checkpoint import container
 from h2q.checkpoint.directory import CheckpointDirectory
+from h2q.checkpoint.saved_run import load_saved_run
+from h2q.config import ModelConfig
+from h2q.datasets.corpus import open_corpus
+from h2q.system.console import Console
+from h2q.system.errors import ModelFileError, SettingError
 from h2q.system.paths import CHECKPOINT_DIR, MODEL_PATH, TRAINING_LOG
 from tests.conftest import REPOSITORY, make_text, run_file, small_settings, train
+from tests.training.conftest import CONFIG, DEEP, GROWING, resume
 
 DRIVER = Path(__file__).with_name("resume_driver.py")
 WALL_CLOCK = {"seconds", "tokens_per_second"}  # the only fields of the log that may differ
@@ -114,3 +121,56 @@ def test_command_line_killed_and_resumed(tmp_path):
     assert resumed.returncode == 0
     assert "从第 2 轮第 0 批继续" in resumed.stdout
     assert_same(*outputs)
+
+
+# What a resumed run must have in common with the saved one
+
+
+@pytest.mark.parametrize(
+    "change", [{"lr": 2e-3}, {"seed": 7}, {"batch_size": 4}, {"weight_decay": 0.5}]
+)
+def test_resuming_with_other_settings_is_refused(make_trainer, tmp_path, interrupted, change):
+    name, value = next(iter(change.items()))
+    with pytest.raises(SettingError, match=f"{name}=.*{value}"):
+        resume(make_trainer, tmp_path, replace(CONFIG, **change))
+
+
+def test_resuming_with_other_dimensions_is_refused(make_trainer, tmp_path, interrupted):
+    with pytest.raises(SettingError, match="embed_dim=32"):
+        resume(make_trainer, tmp_path, model_config=ModelConfig())
+
+
+def test_resuming_on_changed_text_is_refused(make_trainer, tmp_path, text_dir, interrupted):
+    (text_dir / "2.txt").write_text(make_text(2000, 5))
+    changed = open_corpus(text_dir, tmp_path / "cache", context_length=64)
+    with pytest.raises(SettingError, match="文本"):
+        resume(make_trainer, tmp_path, corpus=changed)
+
+
+def test_another_number_of_threads_is_warned_about(make_trainer, tmp_path, interrupted, capsys):
+    torch.set_num_threads(2)
+    try:
+        resume(make_trainer, tmp_path)
+    finally:
+        torch.set_num_threads(1)
+    assert "threads" in capsys.readouterr().err
+
+
+def test_growth_does_not_excuse_a_damaged_state(make_trainer, tmp_path):
+    """No layer without its state but those that have not joined yet."""
+    make_trainer(GROWING, model_config=DEEP).train()
+    saved = load_saved_run(tmp_path / "out", Console(silent=True))
+    whole = saved.tensors.optimizer
+    for damaged in ("layers.0.", "layers.4.feedforward", "layers."):
+        state = {name: value for name, value in whole.items() if not name.startswith(damaged)}
+        assert len(state) < len(whole)
+        resume_from = replace(saved, tensors=replace(saved.tensors, optimizer=state))
+        with pytest.raises(ModelFileError):
+            make_trainer(replace(GROWING, epochs=3), model_config=DEEP, resume_from=resume_from)
+
+
+def test_a_batch_behind_the_end_of_an_epoch_is_refused(make_trainer, tmp_path, interrupted):
+    saved = load_saved_run(interrupted, Console(silent=True))
+    saved.position.batch = make_trainer().batches_per_epoch + 1
+    with pytest.raises(ModelFileError, match=r"position\.batch"):
+        make_trainer(resume_from=saved)

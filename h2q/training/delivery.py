@@ -1,0 +1,52 @@
+"""The end of a run: the weights of its best epoch become the trained model.
+
+Does not know what a model's file looks like (``model_file``), nor what is said of its origin.
+"""
+
+import contextlib
+from typing import Any
+
+from h2q.checkpoint.directory import CheckpointDirectory
+from h2q.checkpoint.model_file import load_model, save_model
+from h2q.checkpoint.saved_run import LogEntry, Position, load_best_weights
+from h2q.model.transformer import Transformer
+from h2q.system.console import Console
+from h2q.system.errors import ModelFileError
+from h2q.system.files import link_or_copy
+from h2q.system.paths import OutputPaths
+
+
+def restore_best_epoch(
+    model: Transformer, position: Position, checkpoints: CheckpointDirectory, console: Console
+) -> LogEntry:
+    """Gives ``model`` the weights of the epoch with the lowest held-out loss; returns that epoch.
+
+    ``model`` has the weights of the last epoch. It keeps them if they are the best, or if the
+    checkpoint of the best ones is damaged, which is warned about.
+    """
+    last = position.log[-1]
+    best = position.best or last
+    if best is last:
+        return last
+    try:
+        model.load_state_dict(load_best_weights(checkpoints))
+    except ModelFileError:
+        console.warn("resume.damaged", path=checkpoints.directory)
+        return last
+    console.say("train.best", epoch=best["epoch"])
+    return best
+
+
+def deliver(model: Transformer, provenance: dict[str, Any], paths: OutputPaths) -> None:
+    """Saves ``model`` as the trained model; the model of another run stays beside it.
+
+    A model that is there with this ``provenance`` is left as it is: it is of the same run, and has
+    perhaps evolved since. Raises ``SaveFailed``.
+    """
+    if paths.model.exists():
+        with contextlib.suppress(ModelFileError):
+            _, found = load_model(paths.model)
+            if {**found, **provenance} == found:
+                return
+        link_or_copy(paths.model, paths.previous_model)
+    save_model(paths.model, model, provenance)

@@ -1,0 +1,108 @@
+import random
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from h2q.config import EvolutionConfig
+from h2q.datasets.corpus import open_corpus
+from h2q.datasets.templates import HELD_OUT
+from h2q.evolution import documents
+from h2q.evolution.documents import (
+    SEPARATOR,
+    Document,
+    choose_passages,
+    own_answers,
+    own_text,
+    size_of,
+    write_about,
+)
+from h2q.evolution.examiner import ask
+from h2q.evolution.splits import is_asked
+from tests.evolution.conftest import some
+
+CONFIG = EvolutionConfig()
+
+
+@pytest.fixture
+def corpus(text_dir, tmp_path):
+    return open_corpus(text_dir, tmp_path / "cache", context_length=64)
+
+
+def test_the_size_is_that_of_the_text_they_make():
+    made = [Document("中文", "passage", "a.txt"), Document("two", "own", "f1")]
+    assert size_of(made) == len("".join(item.text + SEPARATOR for item in made).encode())
+
+
+def test_documents_say_what_the_facts_say(shipped):
+    facts = some(shipped, 40)
+    documents = write_about([(fact, 14) for fact in facts], shipped, CONFIG, 5, random.Random(2))
+    by_id = {fact.id: fact for fact in facts}
+    told = Counter()
+    for document in documents:
+        for name in document.source.split():
+            told[name] += 1
+            fact = by_id[name]
+            if document.kind == "question":
+                assert fact.subject in document.text
+                assert document.text.endswith("\n" + fact.object)
+                assert is_asked(fact, CONFIG.unasked_share, 5)
+            elif document.kind == "cloze":
+                assert "____" in document.text.split("\n")[0]
+                assert document.text.split("\n")[1] in (fact.object, fact.subject)
+            else:
+                assert fact.subject in document.text and fact.object in document.text
+    assert set(told.values()) == {14}
+    kinds = Counter(document.kind for document in documents)
+    assert kinds["statement"] > kinds["question"] > kinds["cloze"] > 0
+    again = write_about([(fact, 14) for fact in facts], shipped, CONFIG, 5, random.Random(2))
+    assert again == documents
+
+
+def test_held_out_wordings_are_never_written(shipped):
+    """Whatever is generated about a fact, no question of dev, gate or vault is in it."""
+    facts = some(shipped, 60)
+    documents = write_about([(fact, 60) for fact in facts], shipped, CONFIG, 1, random.Random(1))
+    lines = {line for document in documents for line in document.text.split("\n")}
+    for split in HELD_OUT:
+        assert not lines & {question.prompt for question in ask(facts, shipped.wordings, split)}
+
+
+def test_own_answers_are_kept_only_where_the_knowledge_base_supports_them(shipped):
+    [fact] = shipped.facts_by_id([shipped.fact(1).id])
+    asked = [("Q1", fact), ("Q2", fact), ("Q3", fact)]
+    answers = [fact.object.encode(), b"\xff nonsense 1999", b"Paris"]
+    [kept] = own_answers(asked, answers, 10_000)
+    assert kept == Document(f"Q1\n{fact.object}", "own", fact.id)
+    assert own_answers(asked, answers, 10) == []
+
+
+def test_passages_that_became_cheaper_are_preferred():
+    passages = [(f"passage {n}", "f.txt") for n in range(100)]
+    gains = np.array([1.0] * 50 + [-1.0] * 50)
+    chosen = choose_passages(passages, gains, 500, random.Random(1))
+    numbers = [int(item.text.split()[1]) for item in chosen]
+    assert len(set(numbers)) == len(numbers) > 30
+    assert sum(number < 50 for number in numbers) > 0.9 * len(numbers)
+
+
+def test_without_gains_passages_are_drawn_evenly_and_none_twice():
+    passages = [(f"passage {n}", "f.txt") for n in range(40)]
+    chosen = choose_passages(passages, None, 10_000, random.Random(1))
+    assert sorted(item.text for item in chosen) == sorted(text for text, _ in passages)
+
+
+def test_own_text_comes_round_before_it_comes_again(corpus, monkeypatch):
+    """Turn after turn every byte of the text once, then anew in another order."""
+    monkeypatch.setattr(documents, "PIECE_BYTES", 700)
+    size = len(corpus.train)
+    count = -(-size // 700)
+    passes = [own_text(corpus.train, 1400, 3, turn) for turn in range(count)]  # two passes
+    pieces = [piece for part in passes for piece in part]
+    first, second = pieces[:count], pieces[count : 2 * count]
+    for found in (first, second):
+        assert len(set(found)) == count
+        total = sum(len(piece.encode()) for piece in found)
+        assert total == pytest.approx(size, rel=0.02)  # what is stripped, and cut characters
+    assert set(first) != set(second)
+    assert passes[1] == own_text(corpus.train, 1400, 3, 1)
