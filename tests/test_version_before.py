@@ -18,7 +18,7 @@ from h2q.config import EvolutionConfig, SamplingConfig
 from h2q.datasets.corpus import open_corpus
 from h2q.datasets.knowledge_base import load_knowledge_base
 from h2q.evolution.engine import SelfEvolutionEngine
-from h2q.evolution.records import read_stats
+from h2q.evolution.statistics import read_stats
 from h2q.generation.inference import LocalInferenceModel
 from h2q.system.console import Console
 from h2q.system.paths import OutputPaths
