@@ -5,7 +5,12 @@ The public classes load PyTorch only when they are first used, so that ``import 
 """
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # for type checkers alone
+    from h2q.evolution.engine import SelfEvolutionEngine
+    from h2q.generation.inference import LocalInferenceModel
+    from h2q.training.trainer import LocalModelTrainer
 
 __version__ = "0.1.0"
 
@@ -14,7 +19,7 @@ _PUBLIC = {
     "SelfEvolutionEngine": "h2q.evolution.engine",
     "LocalInferenceModel": "h2q.generation.inference",
 }
-__all__ = [*_PUBLIC, "__version__"]
+__all__ = ["LocalInferenceModel", "LocalModelTrainer", "SelfEvolutionEngine", "__version__"]
 
 
 def __getattr__(name: str) -> Any:

@@ -7,11 +7,13 @@ import ast
 import json
 import re
 import unicodedata
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from h2q.cli.arguments import chat_parser, train_parser
+from h2q.config import EvolutionConfig
 from h2q.datasets.knowledge_base import load_knowledge_base
 from h2q.system.messages import catalogue
 from tests import house
@@ -109,6 +111,12 @@ def test_every_flag_is_in_the_tables_and_every_flag_there_exists(name):
         if flag.startswith("--") and flag not in ("--help", "--version")
     ]
     assert sorted(documented) == sorted(flags)
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_the_settings_of_evolution_and_their_defaults_are_in_a_table(name):
+    rows = dict(re.findall(r"^\| `([a-z_]+)` \| .* \| ([\d.]+) \|$", read(name), re.M))
+    assert rows == {item.name: str(item.default) for item in fields(EvolutionConfig)}
 
 
 @each_document

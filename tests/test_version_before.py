@@ -18,7 +18,7 @@ from h2q.config import EvolutionConfig, SamplingConfig
 from h2q.datasets.corpus import open_corpus
 from h2q.datasets.knowledge_base import load_knowledge_base
 from h2q.evolution.engine import SelfEvolutionEngine
-from h2q.evolution.records import read_stats
+from h2q.evolution.statistics import read_stats
 from h2q.generation.inference import LocalInferenceModel
 from h2q.system.console import Console
 from h2q.system.paths import OutputPaths
@@ -34,9 +34,8 @@ EVOLUTION = EvolutionConfig(
 def left(tmp_path, monkeypatch):
     """A copy of what that version left. Its own wordings are in place of those shipped today."""
     shutil.copytree(FIXTURE, tmp_path / "left")
-    monkeypatch.setattr(
-        "h2q.datasets.knowledge_base.shipped_data", lambda: tmp_path / "left" / "shipped"
-    )
+    shipped = tmp_path / "left" / "shipped" / "knowledge_base"
+    monkeypatch.setattr("h2q.datasets.knowledge_base.shipped_knowledge_dir", lambda: shipped)
     return tmp_path / "left"
 
 

@@ -1,4 +1,4 @@
-"""Which optimizer changes which weight, with which settings. The learning rate's course is ``schedule``'s."""
+"""Which optimizer changes which weight, with which settings. Does not know when the learning rate changes."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,8 +15,8 @@ _QUERY_KEY_VALUE = "query_key_value.weight"  # three matrices in one
 
 
 class Optimizers:
-    """The optimizers of a run, used as one: AdamW for all weights, or Muon for the matrices of
-    the layers and AdamW for the rest. Every learning rate is the same share of its peak."""
+    """The optimizers of a run, used as one: AdamW for all weights, or Muon for the matrices of the
+    layers and AdamW for the rest. All learning rates are the same share of their peaks."""
 
     def __init__(self, model: nn.Module, config: TrainingConfig, dtype: torch.dtype):
         """``dtype`` is that of the run's matrix products."""
@@ -55,7 +55,7 @@ class Optimizers:
             group["lr"] = group["peak_lr"] * share
 
     def step(self) -> None:
-        """Changes the weights, and forgets the gradients."""
+        """Updates the weights, and removes the gradients."""
         for optimizer in self._optimizers:
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
@@ -70,8 +70,8 @@ class Optimizers:
         }
 
     def load_state(self, state: Tensors, depth: int) -> None:
-        """Takes up what ``state`` gave when the first ``depth`` layers were trained; the others had
-        no state yet. Raises ``ValueError`` for the state of other weights."""
+        """Restores a ``state`` in which the first ``depth`` layers had been trained; the others had
+        none yet. Raises ``ValueError`` for the state of other weights."""
         names = {parameter: name for name, parameter in self._named.items()}
         for optimizer in self._optimizers:
             for parameter in (p for group in optimizer.param_groups for p in group["params"]):
@@ -108,7 +108,7 @@ def _state_of(
 
 
 def adamw_groups(parameters: Mapping[str, Tensor], weight_decay: float) -> list[dict[str, Any]]:
-    """Matrices decay; biases, norms and the embedding, which have no scale to hold down, do not."""
+    """Two groups: matrices, which decay, and biases, norms and the embedding, which do not."""
     decayed: list[Tensor] = []
     free: list[Tensor] = []
     for name, parameter in parameters.items():
@@ -121,7 +121,8 @@ def adamw_groups(parameters: Mapping[str, Tensor], weight_decay: float) -> list[
 
 
 def muon_groups(matrices: Mapping[str, Tensor]) -> list[dict[str, Any]]:
-    """The projections to queries, keys and values are three matrices each, the others one."""
+    """Two groups: single matrices, and the projections to queries, keys and values, which are three
+    matrices each."""
     triple = {name: matrix for name, matrix in matrices.items() if name.endswith(_QUERY_KEY_VALUE)}
     single = [matrix for name, matrix in matrices.items() if name not in triple]
     return [{"params": single}, {"params": list(triple.values()), "blocks": 3}]

@@ -1,6 +1,6 @@
 """What a person sees of a training run: its lines, its bar, an estimate of its time, sample text.
 
-Changes nothing of the run. What is said only once, about files, the trainer says itself.
+Does not change the run. The few lines about files that are moved or restored are not here.
 """
 
 import contextlib
@@ -20,12 +20,12 @@ from h2q.training.schedule import Schedule
 _LINES_PER_EPOCH = 10
 _LEAST_BATCHES_A_LINE = 10
 _ESTIMATE_AFTER_STEPS = 4  # the first of which is slow and not counted
-_LONG_SECONDS = 1800  # from which on quicker ways are offered
+_LONG_SECONDS = 1800  # a run that takes longer is told of quicker ways
 _SAMPLE = SamplingConfig(max_length=120)
 
 
 class ProgressReporter:
-    """Tells ``console`` how the run at ``position`` goes on."""
+    """Reports on a run to ``console``: each method says one thing, at the moment it is called."""
 
     def __init__(
         self,
@@ -37,7 +37,7 @@ class ProgressReporter:
         resumed: bool,
         fine_tuning: bool,
     ):
-        """``position`` is the one that the trainer moves on."""
+        """``position`` is the object that the trainer changes from step to step."""
         self._console = console
         self._model = model
         self._schedule = schedule
@@ -72,7 +72,7 @@ class ProgressReporter:
         self._console.say(key, epoch=self._position.epoch + 1, epochs=epochs)
 
     def announce_end(self) -> None:
-        """Says how long the run took and what it brought; only after an epoch."""
+        """Says how long the run took and what it brought. At least one epoch must have ended."""
         position = self._position
         first, last = position.log[0], position.log[-1]
         self._console.say(
@@ -112,8 +112,8 @@ class ProgressReporter:
             )
 
     def estimate(self, seconds: float) -> None:
-        """Says once a session how long it will take, from the first steps, of which the last took
-        ``seconds``."""
+        """Says once a session how long the run will take. Called after each step with its
+        ``seconds``; the first few decide."""
         timed, schedule, position = self._timed_seconds, self._schedule, self._position
         if schedule.by_time or len(timed) >= _ESTIMATE_AFTER_STEPS:
             return
@@ -125,7 +125,7 @@ class ProgressReporter:
         if remaining >= 60:
             epoch = duration(schedule.batches_per_epoch * pace)
             self._console.say("train.estimate", epoch=epoch, total=duration(remaining))
-        if remaining >= _LONG_SECONDS and not self._fine_tuning:  # where they do not apply
+        if remaining >= _LONG_SECONDS and not self._fine_tuning:  # where presets do not apply
             self._console.say("train.quicker")
 
     def epoch(self, entry: LogEntry) -> None:

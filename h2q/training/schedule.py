@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from h2q.checkpoint.saved_run import Position
 from h2q.config import ModelConfig, TrainingConfig
 
-_PACE_STEPS = 25  # the pace is the median of so many; the first few are slow
+_PACE_STEPS = 25  # the pace is the median time of so many steps; the first few are slow
 _FEWEST_PACE_STEPS = 4
 _EVALUATION_SPEED = 3  # bytes a second, as a multiple of those that are trained
 
@@ -62,7 +62,7 @@ class Schedule:
         return self._least_depth if progress < self.config.growth else self._n_layers
 
     def restore_depth(self, depth: int) -> None:
-        """Keeps the layers that were trained in a run that goes on, even if it gets longer.
+        """Trains at least the first ``depth`` layers, which were trained before the run was resumed.
 
         Raises ``ValueError`` if they are fewer than any run of these settings trains.
         """
@@ -75,9 +75,9 @@ class Schedule:
         self._least_depth = self._n_layers
 
     def updates_per_batch(self, progress: float) -> int:
-        """In how many updates a batch is cut: 4 and then 2 in the first part of the run.
+        """Into how many updates a batch is cut: 4, then 2 in the first part of the run, and then 1.
 
-        Each has windows as much shorter: such updates cost less and come more often.
+        Their windows are shorter by the same factor. Such updates cost less and come more often.
         """
         short = self.config.short_fraction
         return 1 if progress >= short else 2 if progress >= short / 2 else 4
@@ -108,7 +108,7 @@ class Schedule:
         return position.epoch >= self.config.epochs
 
     def restore_progress(self, position: Position, former: TrainingConfig) -> None:
-        """Counts anew how much is done, where the run was planned otherwise in ``former``."""
+        """Computes the progress anew where the plan of the run is not the one of ``former``."""
         if not self.by_time:
             self.advance(position)
         elif self.config.max_minutes != former.max_minutes:
@@ -121,8 +121,8 @@ class Schedule:
     def advance_by_time(self, position: Position, seconds: float) -> None:
         """Adds to the progress the share that the last step has of all steps left in the planned time.
 
-        ``seconds`` is what this step took. A machine that slows down or speeds up ends in time all
-        the same, with the whole of the schedule behind it.
+        ``seconds`` is what this step took. So the run ends in time and passes through the whole
+        schedule, even if the machine slows down or speeds up.
         """
         recent = [*position.step_seconds, seconds][-_PACE_STEPS:]
         position.step_seconds = recent
@@ -140,8 +140,8 @@ class Schedule:
     # What the rest of the run costs
 
     def mean_depth(self, progress: float) -> float:
-        """Layers trained in the mean step of those still to be made. The cost of a step grows with
-        its layers."""
+        """How many layers are trained in the mean of the remaining steps. The cost of a step is
+        nearly proportional to it."""
         growth = self.config.growth
         if progress >= growth:
             return self._n_layers
@@ -151,5 +151,5 @@ class Schedule:
         return growing * self._least_depth + (1.0 - growing) * self._n_layers
 
     def mean_step_seconds(self, progress: float, timed: Sequence[float]) -> float:
-        """Seconds of the mean step still to be made, if steps take ``timed`` at this progress."""
+        """Mean seconds of the remaining steps, if steps at this progress take ``timed``."""
         return statistics.median(timed) * self.mean_depth(progress) / self.depth(progress)

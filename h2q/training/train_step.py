@@ -22,7 +22,7 @@ _TEACHER_SHARE = 0.5  # of the loss of replayed bytes
 
 
 class TrainStep:
-    """A step as a function of its batch: changes the weights of ``model`` by ``optimizers``."""
+    """One step as a function of its batch: it updates the weights of a model."""
 
     def __init__(
         self,

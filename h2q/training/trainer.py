@@ -1,8 +1,9 @@
-"""``LocalModelTrainer``: trains a model on a corpus, step by step, so that nothing is lost.
+"""``LocalModelTrainer``: a training run from its first step to the delivered model.
 
-The state of a run is its weights, its optimizers and its position; everything random is a function
-of the seed and the step, so there is no random state to lose. A run that was killed and resumed
-ends bit for bit like one that was not (on the same machine, PyTorch and number of threads).
+The state of a run is its weights, its optimizers and its position. Everything random depends on the
+seed and the step alone, so there is no random state to save. A run that was killed and resumed ends
+bit for bit like one that was not (on the same machine, PyTorch and number of threads). Does not know
+how a step changes the weights (``train_step``) nor when the run ends (``schedule``).
 """
 
 import math
@@ -79,12 +80,11 @@ class LocalModelTrainer:
         self._curves = curves
         self._fine_tuning = fine_tuning
         self._resumed = resume_from is not None
-        if resume_from is not None:
-            require_same_run(resume_from, model_config, training_config, corpus.fingerprint)
-            machine = environment(self.device, dtype)
-            warn_of_other_environment(resume_from, machine, self.console)
-        self.position = Position() if resume_from is None else resume_from.position
-        self.model = self._first_model(model_config, resume_from).to(self.device)
+        if resume_from is None:
+            self._begin_anew(model_config)
+        else:
+            self._begin_from(resume_from, model_config)
+        self.model.to(self.device)
         self._prepare_steps()
         if resume_from is not None:
             self._restore(resume_from)
@@ -92,18 +92,23 @@ class LocalModelTrainer:
         self._clock = time.monotonic()
         keep_freed_memory()
 
-    def _first_model(self, config: ModelConfig, resume_from: SavedRun | None) -> Transformer:
-        """The model as it is before the first step of this session."""
-        if resume_from is not None:
-            return build_model(config, resume_from.tensors.weights, resume_from.path)
-        depth = self.config.first_depth(config.n_layers)
-        model = Transformer(config).initialize(self.config.seed, depth)
+    def _begin_anew(self, model_config: ModelConfig) -> None:
+        """Position and model before the first step."""
+        self.position = Position()
+        depth = self.config.first_depth(model_config.n_layers)
+        self.model = Transformer(model_config).initialize(self.config.seed, depth)
         if self._fine_tuning is not None:
-            model.load_state_dict(self._fine_tuning.initial.state_dict())
-        return model
+            self.model.load_state_dict(self._fine_tuning.initial.state_dict())
+
+    def _begin_from(self, run: SavedRun, model_config: ModelConfig) -> None:
+        """Position and model where ``run`` was saved, if it is the same run."""
+        require_same_run(run, model_config, self.config, self.corpus.fingerprint)
+        warn_of_other_environment(run, environment(self.device, self.dtype), self.console)
+        self.position = run.position
+        self.model = build_model(model_config, run.tensors.weights, run.path)
 
     def _prepare_steps(self) -> None:
-        """Makes what the steps need: the plan, the optimizers, and who tells of them."""
+        """Makes the plan of the run, its report to a person, its optimizers and its step."""
         config, tuning = self.config, self._fine_tuning
         self.batches_per_epoch = batches_per_epoch(
             self.corpus.train, self.model.config.context_length, config.batch_size
@@ -125,15 +130,17 @@ class LocalModelTrainer:
 
     @property
     def total_steps(self) -> int:
-        """Of a run that is planned in epochs."""
+        """How many steps a run has that is planned by epochs."""
         return self.schedule.total_steps
 
     @property
     def finished(self) -> bool:
+        """Whether there is nothing left to train and to evaluate."""
         return self.schedule.finished(self.position)
 
     def averaged_weights(self) -> Tensors | None:
-        """The mean of the weights after the share ``average_from`` of the run; None before that."""
+        """The mean of the weights after each step of the run's last part, which begins at the share
+        ``average_from``; None before it."""
         return self._average.mean()
 
     # The run
@@ -216,7 +223,8 @@ class LocalModelTrainer:
         return loss_sum / count
 
     def _record(self, loss: float) -> float:
-        """Enters a step with this ``loss`` into lines, curves and position; returns its seconds."""
+        """Counts a step with this ``loss``, and tells it to the person and to the curves; returns the
+        seconds that the step took."""
         position = self.position
         if position.first_loss is None:
             position.first_loss = loss
@@ -298,6 +306,7 @@ class LocalModelTrainer:
     # Saved and resumed
 
     def tensors(self) -> RunTensors:
+        """The tensors of the run as they are now, not copied."""
         return RunTensors(self.model.state_dict(), self.optimizers.state(), self._average.state())
 
     def _save(self, best: bool = False) -> Path:
@@ -312,7 +321,7 @@ class LocalModelTrainer:
         return save_run(self.checkpoints, run, best=best)
 
     def _restore(self, run: SavedRun) -> None:
-        """Takes up the optimizers, the average and the plan of ``run``."""
+        """Gives optimizers, average and plan the state that they had in ``run``."""
         try:
             depth = trained_depth(run.tensors.optimizer)
             self.schedule.restore_depth(depth)

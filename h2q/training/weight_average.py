@@ -18,7 +18,7 @@ class WeightAverage:
 
     @torch.no_grad()
     def add(self, weights: Tensors) -> None:
-        """Adds ``weights`` as they are now, each time by the same names."""
+        """Adds ``weights`` as they are now. Their names must be the same each time."""
         for name, weight in weights.items():
             if name in self._sums:
                 self._sums[name] += weight
@@ -33,13 +33,14 @@ class WeightAverage:
         return {name: total / self._steps for name, total in self._sums.items()}
 
     def state(self) -> Tensors:
-        """What must be saved to go on: the sums, and how many steps are in them. Empty at first."""
+        """What must be saved to go on: the sums, not copied, and the number of steps in them. Empty
+        if there are none."""
         if not self._sums:
             return {}
         return {**self._sums, _STEPS: torch.tensor(self._steps)}
 
     def load_state(self, state: Tensors, weights: Tensors) -> None:
-        """Takes up what ``state`` gave, for a model whose weights are ``weights``, on their devices.
+        """Restores a ``state``, for a model whose weights are ``weights`` and on their devices.
 
         Raises ``ValueError`` for the state of another model.
         """

@@ -215,6 +215,21 @@ def test_setting_aside_moves_one_run_and_forgets_the_one_before(run, tmp_path):
         assert (previous / "log.json").read_text() == f"{turn}"
 
 
+def test_nothing_is_removed_behind_a_link(run, tmp_path):
+    """A ``previous`` that is a link is replaced by a directory; a directory within one stays."""
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "precious.txt").write_text("precious")
+    save_steps(run, 1)
+    (run.directory / "previous").symlink_to(other)
+    previous = run.set_aside()
+    assert os.listdir(other) == ["precious.txt"]
+    assert not previous.is_symlink() and os.listdir(previous) == ["step_000000001.pt"]
+    (previous / "directory").mkdir()
+    save_steps(run, 2)
+    assert set(os.listdir(run.set_aside())) == {"directory", "step_000000002.pt"}
+
+
 def test_setting_aside_that_fails_is_reported(run, monkeypatch):
     save_steps(run, 1)
     before = contents(run)

@@ -29,10 +29,23 @@ def test_what_is_said_of_a_run(make_trainer, capsys):
     assert f"第一轮 {first:.4f} → 最低 {last:.4f}" in said
 
 
+class Enough(Exception):
+    pass
+
+
 def estimates(make_trainer, monkeypatch, capsys, step_seconds, fine_tuning=None, **settings):
+    """What is said of the time in the first 15 steps."""
     trainer = make_trainer(replace(CONFIG, **settings), console=Console(), fine_tuning=fine_tuning)
-    Clock(monkeypatch, trainer, step_seconds)
-    trainer.train()
+    step = Clock(monkeypatch, trainer, step_seconds)
+
+    def step_or_leave(*batch):
+        if trainer.position.step == 15:
+            raise Enough
+        return step(*batch)
+
+    trainer.train_step = step_or_leave
+    with pytest.raises(Enough):
+        trainer.train()
     return [line for line in capsys.readouterr().out.splitlines() if "⏳" in line or "想快" in line]
 
 

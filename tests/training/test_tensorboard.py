@@ -1,6 +1,7 @@
 """Curves for TensorBoard, read with TensorBoard's own reader."""
 
 import os
+import sys
 
 import pytest
 
@@ -8,8 +9,9 @@ from h2q.checkpoint.saved_run import load_saved_run
 from h2q.config import TrainingConfig
 from h2q.datasets.corpus import open_corpus
 from h2q.system.console import Console
+from h2q.system.errors import SettingError
 from h2q.system.paths import CHECKPOINT_DIR
-from h2q.training.tensorboard import TensorBoardCurves
+from h2q.training.tensorboard import TensorBoardCurves, require_tensorboard
 from h2q.training.trainer import LocalModelTrainer
 from tests.cli.test_main import fails, files_below
 from tests.conftest import make_text, small_settings, train
@@ -86,6 +88,12 @@ def test_from_the_command_line(tmp_path):
     if "matplotlib" not in result.stdout:
         assert "📈 训练报告: 新 模型/training_report.png" in result.stdout
         assert (output / "training_report.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_missing_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    with pytest.raises(SettingError, match="pip install tensorboard"):
+        require_tensorboard()
 
 
 def test_without_the_extra_it_is_one_line(tmp_path):

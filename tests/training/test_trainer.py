@@ -177,6 +177,33 @@ def test_a_signal_ends_an_evaluation_that_is_begun_anew(
     assert len(resumed.position.log) == 1
 
 
+def test_a_signal_at_the_end_of_an_epoch_leaves_before_the_next(make_trainer, tmp_path):
+    """The epoch is saved, and its checkpoint is named."""
+    trainer = make_trainer()
+    finish = trainer._finish_epoch
+
+    def finish_with_signal(stop):
+        path = finish(stop)
+        os.kill(os.getpid(), signal.SIGTERM)
+        return path
+
+    trainer._finish_epoch = finish_with_signal
+    with pytest.raises(Interrupted) as caught:
+        trainer.train()
+    newest = list(trainer.checkpoints.steps().values())[-1]
+    assert caught.value.values == {"step": trainer.batches_per_epoch, "path": newest}
+    assert len(resume(make_trainer, tmp_path).position.log) == 1
+
+
+def test_an_evaluation_that_is_not_finite_is_not_logged(make_trainer, monkeypatch):
+    trainer = make_trainer()
+    monkeypatch.setattr(held_out.Evaluation, "loss", math.nan)
+    with pytest.raises(TrainingDiverged):
+        trainer.train()
+    assert not trainer.paths.training_log.exists()
+    assert trainer.checkpoints.steps() == {}
+
+
 def test_second_ctrl_c_leaves_at_once(make_trainer):
     trainer = make_trainer()
     trainer.train_step = lambda *_: [os.kill(os.getpid(), signal.SIGINT) for _ in range(2)]
