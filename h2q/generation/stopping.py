@@ -16,32 +16,32 @@ class StopStrings:
 
     def __init__(self, stop: Sequence[bytes]):
         self._stop = stop
-        self.held = bytearray()
+        self._held = bytearray()
 
     def add(self, byte: int) -> tuple[bytes, bool]:
         """What is certain to be text after this byte, and whether a stop string is now complete.
 
         No byte of a complete stop string is returned as text.
         """
-        self.held.append(byte)
+        self._held.append(byte)
         for stop in self._stop:
-            if self.held.endswith(stop):
-                return bytes(self.held[: -len(stop)]), True
+            if self._held.endswith(stop):
+                return bytes(self._held[: -len(stop)]), True
         longest = max((self._overlap(stop) for stop in self._stop), default=0)
-        certain = len(self.held) - longest
-        text = bytes(self.held[:certain])
-        del self.held[:certain]
+        certain = len(self._held) - longest
+        text = bytes(self._held[:certain])
+        del self._held[:certain]
         return text, False
 
     def _overlap(self, stop: bytes) -> int:
         """How many bytes at the end of what is held are the beginning of ``stop``."""
-        most = min(len(stop) - 1, len(self.held))
-        return next((n for n in range(most, 0, -1) if self.held.endswith(stop[:n])), 0)
+        most = min(len(stop) - 1, len(self._held))
+        return next((n for n in range(most, 0, -1) if self._held.endswith(stop[:n])), 0)
 
     def finish(self) -> bytes:
         """What is still held back, at the end of the text."""
-        text = bytes(self.held)
-        self.held.clear()
+        text = bytes(self._held)
+        self._held.clear()
         return text
 
 

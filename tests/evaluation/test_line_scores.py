@@ -6,12 +6,10 @@ import pytest
 import torch
 
 from h2q.checkpoint.model_file import save_model
-from h2q.datasets.encodings import read_as_utf8
 from h2q.evaluation.line_scores import Score, byte_nats, score_lines
 from h2q.model.tokenizer import END_OF_DOCUMENT
 from h2q.model.transformer import Transformer
-from h2q.system.errors import CorpusError
-from tests.conftest import CHINESE, chat, make_text
+from tests.conftest import chat, make_text
 
 
 @pytest.fixture
@@ -57,6 +55,11 @@ def test_nothing_has_no_score(model):
     assert total.bits_per_byte is None and total.perplexity is None
 
 
+def test_shown_is_the_beginning_of_a_long_line(model):
+    [line] = score_lines(byte_nats(model, iter([b"abc" * 200])), Score())
+    assert line.size == 600 and line.shown == b"abc" * 80
+
+
 def test_memory_does_not_grow_with_the_text(model):
     """A single line of 300 kB costs less memory than it has bytes."""
     tracemalloc.start()
@@ -65,19 +68,6 @@ def test_memory_does_not_grow_with_the_text(model):
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert most < 250_000
-
-
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "gb18030"])
-def test_text_is_read_in_its_encoding(tmp_path, encoding):
-    (tmp_path / "t.txt").write_bytes((CHINESE * 50).encode(encoding))
-    assert b"".join(read_as_utf8(tmp_path / "t.txt")).decode() == CHINESE * 50
-
-
-def test_what_is_no_text_is_refused(tmp_path):
-    (tmp_path / "b.bin").write_bytes(bytes(range(256)) * 10)
-    for path in (tmp_path / "b.bin", tmp_path, tmp_path / "none"):
-        with pytest.raises(CorpusError, match=path.name):
-            list(read_as_utf8(path))
 
 
 def test_the_odd_line_of_a_log_stands_out(tmp_path, tiny_model_config):

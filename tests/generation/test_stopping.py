@@ -4,9 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from h2q.config import SamplingConfig
 from h2q.generation.stopping import LoopGuard, StopStrings
-from h2q.system.errors import SettingError
 
 
 def run(text: bytes, stop: list[bytes]) -> tuple[bytes, bool]:
@@ -62,9 +60,3 @@ def test_ordinary_repetition_is_let_be():
     words = itertools.cycle(["to be or not to be ", "that is the question ", "whether tis nobler "])
     text = "".join(f"{word}{i} " for i, word in zip(range(60), words))
     assert loops_at(text.encode(), 3) is None
-
-
-def test_settings_of_endings_are_checked():
-    for wrong in ({"loop_guard": 1}, {"stop": ("",)}, {"stop": "x"}, {"stop": (1,)}):
-        with pytest.raises(SettingError):
-            SamplingConfig(**wrong)
