@@ -24,8 +24,10 @@ LIGHT = [
     *("h2q.cli.main", "h2q.cli.arguments", "h2q.cli.settings", "h2q.cli.settings_file"),
     *("h2q.cli.completion", "h2q.cli.help_formatter"),
 ]
-for name in ("device", "torch_private"):  # which ask PyTorch
-    LIGHT.remove(f"h2q.system.{name}")
+PRIVATE = (
+    "h2q.system.torch_private"  # the one module that uses names of PyTorch that are not public
+)
+LIGHT = [name for name in LIGHT if name not in ("h2q.system.device", PRIVATE)]  # they ask PyTorch
 MOST_LINES = 350
 SCRIPTS = {
     "local_training_system": ["LocalModelTrainer", "SelfEvolutionEngine"],
@@ -33,6 +35,10 @@ SCRIPTS = {
 }
 POSIX = {"fcntl", "resource", "termios", "tty", "pty", "pwd", "grp", "readline", "curses"}
 POSIX_OS = {"fork", "getuid", "geteuid", "sched_getaffinity", "getloadavg", "uname", "killpg"}
+NETWORK = {
+    *("socket", "socketserver", "ssl", "asyncio", "http", "urllib", "ftplib", "smtplib"),
+    *("poplib", "imaplib", "xmlrpc", "webbrowser", "multiprocessing"),
+}
 each_module = pytest.mark.parametrize("module", MODULES)
 
 
@@ -64,9 +70,8 @@ def test_modules_do_not_import_each_other_in_a_circle():
 
 @each_module
 def test_a_module_can_be_read_in_one_sitting(module):
-    """The catalogue of messages is split by room, and its rooms may be longer."""
     lines = house.path_of(module).read_text(encoding="utf-8").count("\n")
-    assert lines <= MOST_LINES or module.startswith("h2q.system.messages.")
+    assert lines <= MOST_LINES
 
 
 @each_module
@@ -148,6 +153,13 @@ def test_no_module_runs_text_or_pickles(module):
             assert "weights_only=True" in map(ast.unparse, node.keywords)
 
 
+@each_module
+def test_no_module_knows_the_network(module):
+    """But for the one that forbids it."""
+    if module != "h2q.system.offline":
+        assert not {name.split(".")[0] for name in imports(module)} & NETWORK
+
+
 def test_torch_is_loaded_from_files_in_one_place_only():
     callers = [
         module
@@ -156,6 +168,42 @@ def test_torch_is_loaded_from_files_in_one_place_only():
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "torch.load"
     ]
     assert callers == ["h2q.checkpoint.container"]
+
+
+def names_of_others(tree: ast.AST) -> set[str]:
+    """Names that begin with an underscore, of anything but the code's own classes and modules."""
+    own = {"self", "cls", "super()"}
+    used = {
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) not in own
+    }
+    used |= {  # getattr(torch.cpu, "_name", None)
+        node.args[1].value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func) in ("getattr", "hasattr", "setattr")
+        and isinstance(node.args[1], ast.Constant)
+    }
+    return {name for name in used if name.startswith("_") and not name.endswith("__")}
+
+
+@each_module
+def test_private_names_of_pytorch_are_used_in_one_module_only(module):
+    """The operators below ``torch.ops``, too, may change with every version."""
+    own = {
+        node.name if isinstance(node, ast.FunctionDef) else node.attr
+        for node in ast.walk(TREES[module])
+        if isinstance(node, ast.FunctionDef)
+        or (isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store))
+    }
+    private = names_of_others(TREES[module]) - own if "torch" in imports(module) else set()
+    code = ast.unparse(TREES[module])
+    operators = [name for name in ("torch.ops", "torch.quantize_per_channel") if name in code]
+    if module == PRIVATE:
+        assert {"_version", "_linear_pointwise"} <= private and len(operators) == 2
+    else:
+        assert not private and not operators
 
 
 @pytest.mark.parametrize("module", ["h2q", *LIGHT])

@@ -105,11 +105,6 @@ class Conversation:
             known[name](rest.strip())
         except H2QError as error:
             self.console.warn("error", error=error)
-        except OSError as error:
-            self.console.warn(
-                "error",
-                error=message("file.system", path=error.filename or rest, reason=error.strerror),
-            )
 
     def _set(self, rest: str) -> None:
         if not rest:
@@ -179,9 +174,15 @@ def _parsed(name: str, value: str) -> float | tuple[str, ...]:
 
 
 def _path(rest: str) -> Path:
+    """The file that a person named, also as ``~/name``."""
     if not rest:
         raise SettingError("chat.no_file")
-    return Path(rest).expanduser()
+    try:
+        if "\0" in rest:
+            raise ValueError("embedded null byte")
+        return Path(rest).expanduser()
+    except (RuntimeError, ValueError) as error:  # RuntimeError: there is no such home directory
+        raise UnusableInput("file.system", path=rest, reason=error) from error
 
 
 @contextlib.contextmanager

@@ -118,7 +118,7 @@ def random_model(config, seed: int) -> Transformer:
     return model
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, 1, 5])
 @pytest.mark.parametrize("stop", ["\n", "e", None])
 def test_texts_are_those_of_a_plain_loop(tiny_model_config, seed, stop):
     """Byte for byte, with and without drafts, for more prompts than are written at once, up to a

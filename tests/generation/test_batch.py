@@ -1,6 +1,8 @@
 import io
 import json
 import sys
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -164,3 +166,25 @@ def test_from_the_command_line(model, tmp_path):
     assert len(run.stdout) < 20_000
     run = chat("--mode", "demo", "--prompts_file", "x", "--prompt", "y", cwd=tmp_path)
     assert run.returncode == 2 and run.stderr.startswith("❌ ")
+
+
+def test_as_text_each_answer_follows_its_prompt(model, tmp_path, capsys):
+    answer_all(model, written(tmp_path, b"one\n\ntwo"), False, Console())
+    out = capsys.readouterr().out
+    for line, prompt in ((1, "one"), (3, "two")):
+        sampling = replace(SAMPLING, seed=SAMPLING.seed + line - 1)
+        assert f"\n{prompt}{model.generate(prompt, sampling)}\n" in out
+
+
+def test_prompts_from_standard_input(monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("你好\nb".encode())))
+    prompts = PromptsFile(Path("-"), SAMPLING, Console())
+    assert [prompt.text for prompt in prompts] == ["你好", "b"]
+
+
+def test_of_a_line_that_is_too_long_nothing_becomes_a_prompt(tmp_path, monkeypatch, capsys):
+    """Its rest is no line of its own."""
+    monkeypatch.setattr(module, "_LINE_LIMIT_BYTES", 10)
+    prompts = written(tmp_path, b"a" * 35 + b"\nb\n" + b"c" * 22)
+    assert [(prompt.line, prompt.text) for prompt in prompts] == [(2, "b")]
+    assert prompts.broken == len(capsys.readouterr().err.splitlines()) == 2

@@ -97,7 +97,8 @@ def test_a_command_that_is_not_finished_shows_what_there_is(talk, capsys):
 @pytest.mark.parametrize(
     "line",
     ["/set temperature 99", "/set temperature x", "/set colour 1", "/hlep", "/save", "/load",
-     "/load none.json", "/save /proc/x/y", "/set seed 1.5"],
+     "/load none.json", "/save /proc/x/y", "/set seed 1.5", "/save ~no_such_person/x",
+     "/load ~no_such_person/x", "/save a\0b", "/load a\0b", "/load /tmp"],
 )  # fmt: skip
 def test_what_cannot_be_done_is_said_in_one_line(talk, line, capsys):
     before = talk.sampling
@@ -131,6 +132,86 @@ def test_a_damaged_conversation_is_refused_and_the_present_one_stays(
     talk.command(f"/load {tmp_path / 'talk.json'}")
     assert "talk.json" in capsys.readouterr().err
     assert talk.turns == turns
+
+
+def typing(monkeypatch, *lines):
+    """What ``input`` returns, one after the other; an exception is raised."""
+    typed = iter(lines)
+
+    def read(prompt):
+        line = next(typed)
+        if isinstance(line, BaseException):
+            raise line
+        return line
+
+    monkeypatch.setattr("builtins.input", read)
+
+
+def test_lines_are_answered_until_a_word_ends_it(talk, monkeypatch, capsys):
+    typing(monkeypatch, "one", "  ", "/set top_k 3", KeyboardInterrupt(), "two", " QUIT ", "never")
+    talk.run("zero")
+    assert [typed for typed, _ in talk.turns] == ["zero", "one", "two"]
+    out = capsys.readouterr().out
+    assert "top_k=3" in out and "再见" in out
+    assert out.count("Ctrl-D") == 2, "help comes at the beginning and at Ctrl-C"
+
+
+def test_the_end_of_the_input_ends_it(talk, monkeypatch, capsys):
+    typing(monkeypatch, EOFError())
+    talk.run(None)
+    assert talk.turns == [] and "再见" in capsys.readouterr().out
+
+
+def test_several_lines_are_one_turn(talk, monkeypatch):
+    typing(monkeypatch, '"""one', "", 'two"""  ', '"""', "three", '"""', EOFError())
+    talk.run(None)
+    assert [typed for typed, _ in talk.turns] == ["one\n\ntwo", "three"]
+
+
+class Readline:
+    """Stands for the module: remembers which files were read and written."""
+
+    def __init__(self, fails: bool):
+        self.fails, self.read, self.written = fails, [], []
+
+    def set_auto_history(self, on):
+        assert on
+
+    def set_history_length(self, lines):
+        assert lines > 0
+
+    def read_history_file(self, path):
+        self.read.append(path)
+        if self.fails:
+            raise OSError("cannot be read")
+
+    def write_history_file(self, path):
+        self.written.append(path)
+        if self.fails:
+            raise OSError("cannot be written")
+        path.write_text("typed")
+
+
+@pytest.mark.parametrize("by_hand", [True, False])
+@pytest.mark.parametrize("fails", [True, False])
+def test_what_is_typed_by_hand_is_kept(talk, model, monkeypatch, fails, by_hand):
+    readline, history = Readline(fails), chat_history(model.path)
+    monkeypatch.setitem(sys.modules, "readline", readline)
+    monkeypatch.setattr(os, "isatty", lambda number: by_hand)
+    typing(monkeypatch, EOFError())
+    talk.run(None)
+    assert readline.read == [history]
+    assert readline.written == [history] * by_hand
+    if by_hand and not fails:
+        assert history.stat().st_mode & 0o077 == 0
+
+
+def test_without_line_editing_the_conversation_works(talk, monkeypatch):
+    """On Windows there is no such module."""
+    monkeypatch.setitem(sys.modules, "readline", None)
+    typing(monkeypatch, "one", EOFError())
+    talk.run(None)
+    assert len(talk.turns) == 1
 
 
 class Person:

@@ -59,3 +59,11 @@ def test_changed_weights_are_noticed(model):
     with torch.no_grad():
         model.model.output.bias[ord("e")] = 1e4
     assert model.generate("x", sampling) == "eeeeeeeeee"
+
+
+def test_a_loop_that_ends_within_a_character_is_told_as_it_is(model):
+    """The guard counts bytes: 32 of characters of three bytes."""
+    with torch.no_grad():
+        model.model.output.bias[[0xE4, 0xB8]] = torch.tensor([2e4, 1e4])
+    pieces = list(model.stream("x", SamplingConfig(temperature=0, loop_guard=4)))
+    assert pieces == ["丸"] * 10 + ["\ufffd"]

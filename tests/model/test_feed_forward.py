@@ -126,3 +126,12 @@ def test_dropout_adds_what_it_keeps_to_the_residual(dtype, p):
     got, passed_on = torch.autograd.grad(added, (x, residual), gradient)
     torch.testing.assert_close(got, expected, rtol=1e-2, atol=1e-2)
     assert torch.equal(passed_on, gradient)
+
+
+def test_elsewhere_pytorch_computes_the_same_shapes():
+    """On a device without numbers, as on a card."""
+    up, down = (layer.to("meta") for layer in layers())
+    x = torch.randn(2, 5, 32, device="meta")
+    assert feed_forward(x, up, down).shape == x.shape
+    assert dropout(x, 0.5, training=True).shape == x.shape
+    assert dropout(x, 0.5, training=True, residual=x).shape == x.shape
