@@ -35,6 +35,10 @@ SCRIPTS = {
 }
 POSIX = {"fcntl", "resource", "termios", "tty", "pty", "pwd", "grp", "readline", "curses"}
 POSIX_OS = {"fork", "getuid", "geteuid", "sched_getaffinity", "getloadavg", "uname", "killpg"}
+NETWORK = {
+    *("socket", "socketserver", "ssl", "asyncio", "http", "urllib", "ftplib", "smtplib"),
+    *("poplib", "imaplib", "xmlrpc", "webbrowser", "multiprocessing"),
+}
 each_module = pytest.mark.parametrize("module", MODULES)
 
 
@@ -66,9 +70,8 @@ def test_modules_do_not_import_each_other_in_a_circle():
 
 @each_module
 def test_a_module_can_be_read_in_one_sitting(module):
-    """The catalogue of messages is split by room, and its rooms may be longer."""
     lines = house.path_of(module).read_text(encoding="utf-8").count("\n")
-    assert lines <= MOST_LINES or module.startswith("h2q.system.messages.")
+    assert lines <= MOST_LINES
 
 
 @each_module
@@ -148,6 +151,13 @@ def test_no_module_runs_text_or_pickles(module):
         assert name not in ("eval", "exec", "compile", "__import__", "os.system")
         if name == "torch.load":
             assert "weights_only=True" in map(ast.unparse, node.keywords)
+
+
+@each_module
+def test_no_module_knows_the_network(module):
+    """But for the one that forbids it."""
+    if module != "h2q.system.offline":
+        assert not {name.split(".")[0] for name in imports(module)} & NETWORK
 
 
 def test_torch_is_loaded_from_files_in_one_place_only():

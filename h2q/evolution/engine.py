@@ -54,8 +54,7 @@ class SelfEvolutionEngine:
         itself is taught. Raises ``UnusableInput`` when what was written so far cannot be read,
         ``SettingError`` when an evolution to ``resume`` was of other settings or texts."""
         self.paths = OutputPaths(Path(output_dir))
-        self.config = config
-        self.stats = read_stats(self.paths.root)
+        self.config, self.stats = config, read_stats(self.paths.root)
         champion, _ = load_model(self.paths.model)
         splits = seal(
             corpus.heldout,

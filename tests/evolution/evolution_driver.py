@@ -31,7 +31,7 @@ TRAINING = TrainingConfig(epochs=1, lr=3e-3, save_interval_seconds=1.0, eval_byt
 CONFIG = EvolutionConfig(
     cycles=2, cycle_bytes=50_000, exposures=100, lr=1.5e-2, replay_fraction=0.2
 )
-TOWNS = ["Arlen", "Boxford", "Corvin", "Dunmere"]
+TOWNS = ["Arlen", "Boxford", "Corvin", "Dunmere", "Emsworth", "Farleigh"]
 WORDINGS = {
     "town": {
         "en": {
@@ -45,7 +45,7 @@ WORDINGS = {
 
 
 PEOPLE = [f"{a}{b}" for a in ("Ka", "Lo", "Mi", "Ru") for b in "bdfgklmn"]
-STRANGERS = [f"{a}{b}" for a in ("Ve", "Zo") for b in "bdfgklmn"]
+STRANGERS = [f"{a}{b}" for a in ("Ve", "Zo") for b in "bdfgklmn"]  # of towns of their own
 
 
 def prepare(output: Path) -> None:
@@ -66,7 +66,7 @@ def write_people(output: Path, names: list[str]) -> None:
             "id": f"f{index}",
             "subject": name,
             "relation": "town",
-            "object": TOWNS[index // 8 % len(TOWNS)],
+            "object": TOWNS[index // 8],
             "aliases": [],
             "lang": "en",
         }

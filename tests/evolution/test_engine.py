@@ -149,8 +149,8 @@ def shuffled_objects(write):
 
 @pytest.fixture
 def visited(evolved, tmp_path):
-    """What evolved, and people whom the model cannot know: there is something to be learnt for
-    certain, and the model already speaks in the form of answers."""
+    """What evolved, and people of towns that the model has never read of. So there is something to
+    be learnt, whatever it can guess, and it already speaks in the form of answers."""
     output = shutil.copytree(evolved, tmp_path / "out")
     driver.write_people(output, driver.PEOPLE + driver.STRANGERS)
     return output
@@ -161,7 +161,8 @@ def third_cycle(output, **changes):
     stats = driver.engine(output, cycles=1, **changes).evolve()
     assert stats["total_evolutions"] == 3
     plan = json.loads(OutputPaths(output).cycle(3).plan.read_text())
-    assert plan["facts"] and plan["known_on_dev"] < plan["asked_on_dev"]
+    assert plan["facts"]
+    assert plan["known_on_dev"] <= plan["asked_on_dev"] - len(driver.STRANGERS)
     return stats["history"][2]
 
 
@@ -171,7 +172,7 @@ def test_shuffled_objects_are_not_promoted(visited, monkeypatch):
     monkeypatch.setattr(lesson, "write_about", shuffled_objects(lesson.write_about))
     entry = third_cycle(visited)
     assert entry["vault_match_after"] < entry["vault_match_before"]
-    assert (entry["promoted"], entry["reason"]) == (False, "gate.not_better")
+    assert entry["difference"]["mean"] > 0 and not entry["promoted"]
     assert model_hash(visited) == before
 
 

@@ -426,7 +426,8 @@ def _guard() -> None:
             watching = True
             try:
                 found = load(path)
-                tensors = found[0].state_dict() if isinstance(found, tuple) else found.tensors
+                is_model = isinstance(found, tuple)
+                tensors = found[0].state_dict() if is_model else found.tensors.for_file()
                 finite = all(tensor.isfinite().all() for tensor in tensors.values())
                 outcomes.add("loaded" if finite else "loaded what is not finite")
             except ModelFileError as error:

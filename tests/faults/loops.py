@@ -140,7 +140,8 @@ def damaged_at_every_place(runs: Runs, share: float, step_bytes: int = 64) -> Tr
             problem = ""
             if found.path == newest:
                 same = metadata["position"] == asdict(found.position)
-                same = same and all(tensors[name].equal(found.tensors[name]) for name in tensors)
+                loaded_tensors = found.tensors.for_file()
+                same = same and all(tensors[name].equal(loaded_tensors[name]) for name in tensors)
                 problem = "" if same else "other contents were loaded"
             elif found.position.step != older or heard.keys != ["resume.damaged"]:
                 problem = f"went on from {found.path.name} and said {heard.keys}"
