@@ -236,7 +236,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def preset(name: str) -> Preset:
-    """The preset of that name. Raises ``SettingError``, which lists the presets, if there is none."""
+    """The preset of that name. Raises ``SettingError``, which lists all, if there is none."""
     require_choice("--preset", name, PRESETS)
     return PRESETS[name]
 
