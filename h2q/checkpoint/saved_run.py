@@ -67,9 +67,8 @@ class Position:
     loss_sum: float = 0.0  # nats, over the bytes of this epoch so far
     loss_bytes: int = 0
     seconds: float = 0.0  # all sessions together
-    step_seconds: list[float] = field(
-        default_factory=list
-    )  # of the latest steps, if planned by time
+    # Of the latest steps, in a run that is planned by time.
+    step_seconds: list[float] = field(default_factory=list)
     epoch_seconds: float = 0.0
     first_loss: float | None = None  # nats per byte, of the very first batch
     curve: list[CurvePoint] = field(default_factory=list)  # of this epoch so far
