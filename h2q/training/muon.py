@@ -1,4 +1,4 @@
-"""Muon: an optimizer that makes the momentum of each matrix orthogonal before it updates the weights.
+"""Muon: an optimizer that makes the momentum of each matrix orthogonal before the update.
 
 The method is that of ``torch.optim.Muon`` (Keller Jordan et al.,
 https://kellerjordan.github.io/posts/muon/; scaled as in arXiv 2502.16982), which iterates on each
