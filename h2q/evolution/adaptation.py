@@ -33,7 +33,7 @@ def _after_lessons(config: EvolutionConfig, history: list[Entry]) -> EvolutionCo
     """Once the form of question and answer is learnt, facts need fewer exposures. At half the
     learning rate they are then learnt just as well, and far fewer are forgotten. So a promoted
     cycle that learnt most of its facts halves the exposures, down to 20, and the rate becomes half
-    of ``config.lr``. One that did not doubles the exposures again, and the rate is ``config.lr``."""
+    of ``config.lr``. One that did not doubles the exposures; the rate is then ``config.lr``."""
     changed = config
     for entry in history:
         if entry["promoted"] and entry.get("facts"):

@@ -224,7 +224,7 @@ class SelfEvolutionEngine:
         statistics.record(self.stats, verdict.entry, self.paths.root)
 
     def _reason_to_stop(self) -> str:
-        """The key of the message that says why to stop before the last cycle; or an empty string."""
+        """The key of the message that says why to stop before the last cycle; empty to go on."""
         done = self.stats["total_evolutions"]
         if done >= self.run.last_cycle:
             return ""
