@@ -1,1 +1,1 @@
-"""Models and runs, saved and loaded again; models also for other tools."""
+"""Models and runs, saved and loaded again, and models exported for other tools."""

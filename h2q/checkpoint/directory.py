@@ -71,7 +71,7 @@ class CheckpointDirectory:
 
         ``on_damage(path, error)`` is called for each damaged file. These files are renamed to
         ``*.damaged`` if an older one is valid. Raises ``ModelFileError`` if none is valid, and for
-        a file that may be sound: one without permission to read it, or one of another version.
+        a file that may be sound: one without read permission, or one of another version.
         """
         damaged: list[Path] = []
         for path in reversed(self.steps().values()):

@@ -34,7 +34,7 @@ _CHINESE_FONTS = (
 # Parts of the names of their files: the list of matplotlib lacks fonts that were installed later.
 _CHINESE_FILES = ("cjk", "wqy", "notosanssc", "sourcehan", "msyh", "simhei", "pingfang", "heiti")
 _WIDTH, _ROW_HEIGHT, _DPI = 10.0, 3.2, 120  # inches, dots an inch
-_MEASURES = {"facts": 100.0, "prose": 1.0}  # factors of primary measures: per cent
+_MEASURES = {"facts": 100.0, "prose": 1.0}  # primary measures: facts are drawn in per cent
 _TRAINING, _HELDOUT, _KEPT, _REJECTED = "#7aa6d6", "#d1495b", "#2a9d5c", "#8a8a8a"
 
 

@@ -21,7 +21,8 @@ _BOMS = (  # UTF-32 before UTF-16, whose mark it begins with
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-_TAKE_THEIR_MARK = {"utf-8-sig", "utf-16", "utf-32"}  # codecs that remove it; a second is text
+# Codecs that remove the mark of the text themselves; a second mark is text.
+_TAKE_THEIR_MARK = {"utf-8-sig", "utf-16", "utf-32"}
 # Frequent characters of modern and older Chinese prose, simplified and traditional: about a third
 # of any text.
 _FREQUENT = frozenset(

@@ -52,6 +52,6 @@ def _after_rejection(config: EvolutionConfig, reason: str) -> EvolutionConfig:
         share = min(_MOST_REPLAY, config.replay_fraction + _MORE_REPLAY)
         return replace(config, replay_fraction=max(share, config.replay_fraction))
     if reason == "gate.forgotten":
-        share = (1 + max(config.review_fraction, MOST_REVIEW)) / 2  # halves what is no review
+        share = (1 + max(config.review_fraction, MOST_REVIEW)) / 2  # halves what is not review
         return replace(config, review_fraction=min(_MOST_REVIEW_AGAIN, share))
     return replace(config, exposures=round(1.5 * config.exposures))

@@ -31,7 +31,7 @@ from h2q.system.files import link_or_copy, promote
 from h2q.system.paths import OutputPaths
 
 _STOP_AFTER = 6  # rejections in a row
-_CYCLE_SHARE = 0.9  # of a cycle's mean time: it must be left to begin another cycle
+_CYCLE_SHARE = 0.9  # of a cycle's mean time: so much must be left to begin another
 
 
 class SelfEvolutionEngine:

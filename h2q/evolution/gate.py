@@ -17,7 +17,7 @@ LIFETIME_LEVEL = 0.05
 PROSE_TOLERANCE = 0.01  # bits per byte
 MATCH_TOLERANCE = 0.02  # exact match
 SAFE_LEVEL = 0.2  # of the test that prose is not worse by more than the tolerance
-CANARY_LEVEL = 0.001  # least probability that the right answers on canaries are chance
+CANARY_LEVEL = 0.001  # least probability of so many right answers by chance alone
 
 
 def level_of_attempt(attempt: int) -> float:
