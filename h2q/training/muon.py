@@ -29,7 +29,7 @@ class Muon(torch.optim.Optimizer):
         momentum: float = 0.95,
         dtype: torch.dtype = torch.float32,
     ):
-        """``dtype`` is the precision of the orthogonalization; weights and momentum stay float32."""
+        """``dtype`` is that of the orthogonalization; weights and momentum stay float32."""
         defaults = {"lr": lr, "weight_decay": weight_decay, "momentum": momentum, "blocks": 1}
         super().__init__(groups, defaults)
         self.dtype = dtype

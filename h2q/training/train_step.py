@@ -51,7 +51,7 @@ class TrainStep:
         depth: int,
         updates: int = 1,
     ) -> tuple[float, int]:
-        """Trains the first ``depth`` layers on a batch (B, T) in ``updates`` updates of the weights.
+        """Trains the first ``depth`` layers on a batch (B, T), in ``updates`` updates of weights.
 
         ``step`` is the number of the step, from 0. ``replayed`` (B, T) marks the targets that are
         learnt from the teacher too. Returns the loss in nats, summed over the predicted bytes, and
