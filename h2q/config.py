@@ -20,7 +20,7 @@ DEVICES = ("auto", "cpu", "cuda")
 DTYPES = ("auto", "float32", "bfloat16")
 SEED_MAX = 2**31 - 1
 
-# Settings by name, from a file or a command line: of any type until a configuration checks them.
+# Settings by name, from a file or a command line. A configuration checks the types of the values.
 Values = Mapping[str, Any]
 _Number = TypeVar("_Number", int, float)
 
@@ -42,7 +42,7 @@ def require_choice(name: str, value: str, known: Collection[str]) -> None:
 
 
 def _require_type(name: str, value: object, kind: type) -> None:
-    """A whole number may stand for a float; a truth value never is a number."""
+    """A whole number may stand for a float; a boolean is never a number."""
     numeric = (int, float) if kind is float else (kind,)
     if isinstance(value, bool) or not isinstance(value, numeric):
         raise SettingError("setting.type", name=name, value=value, type=kind.__name__)
@@ -108,15 +108,15 @@ class TrainingConfig(_Checked):
     optimizer: str = _choice("adamw", ("adamw", "muon"))  # for the matrices of the layers
     muon_lr: float = _setting(2e-3, 1e-9, 10.0)  # peak learning rate of Muon
     adam_beta2: float = _setting(0.999, 0.0, 0.999999)
-    # In this share of the run, its first part, windows are a quarter and then half as long, and a
-    # batch is split into four and then two updates.
+    # During this first share of the run, windows are a quarter and later half as long, and a batch
+    # is split into four and later two updates.
     short_fraction: float = _setting(0.0, 0.0, 1.0)
-    # In this share of the run, its first part, only the first third of the layers is trained.
+    # During this first share of the run, only the first third of the layers is trained.
     growth_fraction: float = _setting(0.0, 0.0, 1.0)
     # In a run of more epochs than this, all layers are trained from the start: few layers would
     # memorise the text.
     growth_epochs: int = _setting(1_000_000, 0, 1_000_000)
-    # Epochs at the start without dropout: a model cannot memorise what it has seen seldom.
+    # Epochs at the start without dropout: a model cannot memorise what it saw only a few times.
     dropout_after_epochs: int = _setting(0, 0, 1_000_000)
     weight_decay: float = _setting(0.01, 0.0, 10.0)
     schedule: str = _choice("cosine", ("cosine", "linear"))  # how the learning rate decays
@@ -136,7 +136,7 @@ class TrainingConfig(_Checked):
         return 0.0 if many else self.growth_fraction
 
     def first_depth(self, n_layers: int) -> int:
-        """How many of ``n_layers`` layers are trained at least."""
+        """The smallest number of layers, out of ``n_layers``, that are trained at any time."""
         return math.ceil(n_layers / 3) if self.growth_fraction else n_layers
 
 
@@ -161,7 +161,7 @@ class SamplingConfig(_Checked):
             isinstance(text, str) and text for text in self.stop
         ):
             raise SettingError("setting.stop", value=self.stop)
-        if self.loop_guard == 1:  # any text has each passage once
+        if self.loop_guard == 1:  # every passage occurs once, so any text would be a loop
             _require_range("loop_guard", 1, 2, 1000)
 
 
@@ -171,7 +171,7 @@ class EvolutionConfig(_Checked):
 
     cycles: int = _setting(3, 1, 1_000_000)
     max_minutes: float = _setting(0.0, 0.0, 1e6)  # of all cycles together; 0: no limit
-    cycle_bytes: int = _setting(1_048_576, 1024, 2**40)  # of the text of one cycle, with the replay
+    cycle_bytes: int = _setting(1_048_576, 1024, 2**40)  # of text in one cycle, replay included
     exposures: int = _setting(200, 1, 100_000)  # documents about each new fact, at first
     review_fraction: float = _setting(0.1, 0.0, 0.9)  # least share of documents about older facts
     replay_fraction: float = _setting(0.4, 0.0, 0.95)  # share of the person's own text
@@ -182,7 +182,7 @@ class EvolutionConfig(_Checked):
 
 @dataclass(frozen=True)
 class TrainingJob(_Checked):
-    """What the training program does, and what computes; an error names the flag."""
+    """What the training program does, and with which device and precision. Errors name the flag."""
 
     mode: str = _choice("train", TRAINING_MODES, "--mode")
     device: str = _choice("auto", DEVICES, "--device")
@@ -191,7 +191,7 @@ class TrainingJob(_Checked):
 
 @dataclass(frozen=True)
 class InferenceJob(_Checked):
-    """What the inference program does; an error names the flag."""
+    """What the inference program does. Errors name the flag."""
 
     mode: str = _choice("demo", INFERENCE_MODES, "--mode")
     format: str = _choice("safetensors", EXPORT_FORMATS, "--format")  # of ``export``
@@ -236,7 +236,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def preset(name: str) -> Preset:
-    """The preset of that name; ``SettingError`` lists those there are."""
+    """The preset of that name. Raises ``SettingError``, which lists all, if there is none."""
     require_choice("--preset", name, PRESETS)
     return PRESETS[name]
 

@@ -24,11 +24,11 @@ LIGHT = [
     *("h2q.cli.main", "h2q.cli.arguments", "h2q.cli.settings", "h2q.cli.settings_file"),
     *("h2q.cli.completion", "h2q.cli.help_formatter"),
 ]
-PRIVATE = (
-    "h2q.system.torch_private"  # the one module that uses names of PyTorch that are not public
-)
+# The one module that uses names of PyTorch that are not public.
+PRIVATE = "h2q.system.torch_private"
 LIGHT = [name for name in LIGHT if name not in ("h2q.system.device", PRIVATE)]  # they ask PyTorch
-MOST_LINES = 350
+MOST_LINES = 350  # of a module
+MOST_LINES_OF_A_FUNCTION = 40
 SCRIPTS = {
     "local_training_system": ["LocalModelTrainer", "SelfEvolutionEngine"],
     "local_inference_demo": ["LocalInferenceModel"],
@@ -72,6 +72,17 @@ def test_modules_do_not_import_each_other_in_a_circle():
 def test_a_module_can_be_read_in_one_sitting(module):
     lines = house.path_of(module).read_text(encoding="utf-8").count("\n")
     assert lines <= MOST_LINES
+
+
+@each_module
+def test_a_function_fits_on_a_screen(module):
+    long = {
+        node.name: node.end_lineno - node.lineno + 1
+        for node in ast.walk(TREES[module])
+        if isinstance(node, ast.FunctionDef)
+        and node.end_lineno - node.lineno >= MOST_LINES_OF_A_FUNCTION
+    }
+    assert not long
 
 
 @each_module

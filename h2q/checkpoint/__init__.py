@@ -1,1 +1,1 @@
-"""Models and runs on disk, and for other tools."""
+"""Models and runs, saved and loaded again, and models exported for other tools."""

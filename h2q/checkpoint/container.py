@@ -118,7 +118,10 @@ def _content(path: Path) -> object:
 
 
 def _verified(content: object, path: Path) -> tuple[Tensors, str]:
-    """The tensors and the text of the metadata in ``content``, which has its right form and hash."""
+    """The tensors and the text of the metadata in ``content``.
+
+    Raises ``ModelFileError`` unless form, version and hash are right.
+    """
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise ModelFileError("model.foreign", path=path)
     version = content.get("version")
@@ -148,9 +151,9 @@ def _check_archive(path: Path) -> None:
 def _check_end(stream: BinaryIO, size: int) -> None:
     """Refuses an archive with bytes around it, or in which two readers could find two directories.
 
-    An archive ends with its directory, in most files a zip64 record and its locator (98 bytes with
-    the next), and a record of 22 bytes that has no comment. Each of them names the place of the one
-    before.
+    An archive ends with three parts: its directory; in most files a zip64 record and its locator;
+    and an end record of 22 bytes, without a comment. The last two parts together have 98 bytes.
+    Each part names the place of the one before it.
     """
     stream.seek(-98, os.SEEK_END)
     tail = stream.read()

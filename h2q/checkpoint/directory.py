@@ -67,11 +67,11 @@ class CheckpointDirectory:
         return path
 
     def load_newest(self, on_damage: Callable[[Path, ModelFileError], None]) -> Checkpoint | None:
-        """The newest valid checkpoint; None where there is none at all.
+        """The newest valid checkpoint; None where there are no checkpoints.
 
         ``on_damage(path, error)`` is called for each damaged file. These files are renamed to
-        ``*.damaged`` if an older one is valid. Raises ``ModelFileError`` if none is valid, and at a
-        file that may be healthy: without permission to read it, or of another version.
+        ``*.damaged`` if an older one is valid. Raises ``ModelFileError`` if none is valid, and for
+        a file that may be sound: one without read permission, or one of another version.
         """
         damaged: list[Path] = []
         for path in reversed(self.steps().values()):
@@ -99,7 +99,8 @@ class CheckpointDirectory:
     def set_aside(self, *others: Path) -> Path:
         """Moves the files of an earlier run, and ``others``, to ``previous/``; returns that path.
 
-        The files that were there, of the run before, are removed. Raises ``SaveFailed``.
+        The files that are already there, of a still earlier run, are removed. Raises
+        ``SaveFailed``.
         """
         previous = self.directory / "previous"
         with saving(previous):

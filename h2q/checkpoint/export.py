@@ -1,6 +1,6 @@
 """A trained model for other tools: safetensors as it is, or a directory for ``transformers``.
 
-The second form is the work of ``gpt_neox``; this module writes the files. Does not need
+``gpt_neox`` converts the model to the second form; this module writes the files. Does not need
 ``transformers``; the ``safetensors`` library is an extra.
 """
 
@@ -23,7 +23,7 @@ def export_model(
     """Writes ``model`` below ``directory`` in one of ``EXPORT_FORMATS``; returns the files.
 
     Each file is written whole or not at all. Raises ``SettingError`` where the ``safetensors``
-    library is missing, ``SaveFailed``.
+    library is missing, and ``SaveFailed``.
     """
     try:
         from safetensors.torch import save

@@ -1,8 +1,8 @@
 """Our model as a GPT-NeoX model: configuration, names and order of the weights, tokenizer.
 
-Our layers are those of GPT-NeoX with sequential residuals (arXiv 2204.06745), so this is a renaming with two
-adjustments: GPT-NeoX keeps query, key and value of each head together, and its output layer has no bias. Writes
-no files.
+Our layers are those of GPT-NeoX with sequential residuals (arXiv 2204.06745). So the weights are
+only renamed, with two adjustments: GPT-NeoX keeps query, key and value of each head together, and
+its output layer has no bias. Writes no files.
 """
 
 from typing import Any
@@ -84,9 +84,9 @@ def _without_output_bias(tensors: Tensors) -> tuple[Tensor, Tensor]:
     """The output matrix (V, C) and the final norm's bias (C,) of a model that computes the same
     logits without an output bias. The scale of its final norm is 1.
 
-    Before scale and bias, what the norm gives sums to 0 over the width C. A column u that is added
-    to all columns of the matrix is therefore multiplied by the norm's bias alone. The new bias is 1
-    everywhere, so u adds C·u to the logits.
+    Before scale and bias, the output of the norm sums to 0 over the width C. A column u that is
+    added to all columns of the matrix is therefore multiplied by the norm's bias alone. The new
+    bias is 1 everywhere, so u adds C·u to the logits.
     """
     weight, bias = tensors["output.weight"].double(), tensors["output.bias"].double()
     scaled = weight * tensors["final_norm.weight"].double()  # the scale moves into the matrix

@@ -1,4 +1,4 @@
-"""A trained model as a file: weights, configuration and provenance, in and out.
+"""A trained model as a file: weights, configuration and provenance, saved and loaded.
 
 This is ``h2q_project/h2q_trained_model.pt``. Does not know how a file is written and verified
 (``container``).

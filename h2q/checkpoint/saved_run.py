@@ -1,5 +1,6 @@
-"""A run that can be resumed, as a checkpoint and back: the names and keys of its contents are here alone.
+"""A run that can be resumed: saved as a checkpoint, and loaded from one.
 
+Only this module knows the names of the tensors and the keys of the metadata in a checkpoint.
 Does not know how a file is written and verified (``container``), nor which files are kept
 (``directory``).
 """
@@ -43,8 +44,8 @@ class _LoggedEpoch(TypedDict):
 
 
 class LogEntry(_LoggedEpoch, total=False):
-    """One epoch: an object of the list in ``training_log.json``. Later runs add it to their own list
-    as it is, even if it lacks some of these keys."""
+    """One epoch: an object of the list in ``training_log.json``. A resumed run keeps it as it is,
+    even if an older version wrote fewer of these keys."""
 
     eval_perplexity: float
     eval_bits_per_byte: float
@@ -66,7 +67,8 @@ class Position:
     loss_sum: float = 0.0  # nats, over the bytes of this epoch so far
     loss_bytes: int = 0
     seconds: float = 0.0  # all sessions together
-    step_seconds: list[float] = field(default_factory=list)  # of the last steps of planned time
+    # Of the latest steps, in a run that is planned by time.
+    step_seconds: list[float] = field(default_factory=list)
     epoch_seconds: float = 0.0
     first_loss: float | None = None  # nats per byte, of the very first batch
     curve: list[CurvePoint] = field(default_factory=list)  # of this epoch so far
@@ -92,7 +94,8 @@ class Position:
 
 @dataclass(frozen=True)
 class RunTensors:
-    """The tensors of a run. Each part has the names that the object which owns it gives."""
+    """The tensors of a run. Each part has the names that its owner gives: the model, the optimizers
+    or the average."""
 
     weights: Tensors
     optimizer: Tensors
@@ -149,7 +152,7 @@ def save_run(directory: CheckpointDirectory, run: RunState, *, best: bool = Fals
 
 
 def load_saved_run(output_dir: Path, console: Console) -> SavedRun | None:
-    """The newest valid checkpoint below ``output_dir``; None where there is none at all.
+    """The newest valid checkpoint below ``output_dir``; None where there are no checkpoints.
 
     Raises ``ModelFileError`` when there are checkpoints and none is valid.
     """
@@ -180,7 +183,7 @@ def load_best_weights(directory: CheckpointDirectory) -> Tensors:
 
 
 def _position(values: dict[str, Any]) -> Position:
-    """The position in a checkpoint's metadata; ``ValueError`` where a run could never be there."""
+    """The position in a checkpoint's metadata; ``ValueError`` for one that no run can reach."""
     position = Position(**values)
     for item in fields(Position):
         if not _is_valid(getattr(position, item.name), item.type):

@@ -21,7 +21,7 @@ from h2q.system.paths import EXPORT_DIR, MODEL_PATH
 
 
 class _Parser(argparse.ArgumentParser):
-    """Reports wrong use as a ``SettingError`` of one line instead of printing and leaving."""
+    """Reports wrong use as a ``SettingError`` of one line, instead of printing it and exiting."""
 
     def error(self, message: str) -> NoReturn:
         # The two most frequent sentences of argparse are said in the language in use.
@@ -122,7 +122,7 @@ def underscored(arguments: list[str]) -> list[str]:
 
 
 def language(arguments: list[str]) -> str:
-    """The language that is asked for; the help of a parser needs it before anything is parsed."""
+    """The language that is asked for. A parser's help needs it before anything is parsed."""
     found = catalogue.default_language()
     for index, argument in enumerate(arguments):
         if argument.startswith("--lang="):

@@ -15,7 +15,7 @@ SHELLS = ("bash", "zsh")
 
 
 class Completion(argparse.Action):
-    """Prints the script for the shell that is named, and leaves."""
+    """Prints the script for the shell that is named, and exits."""
 
     def __call__(
         self,

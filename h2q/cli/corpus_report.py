@@ -15,7 +15,7 @@ from h2q.system.messages.catalogue import message
 
 LINES_SHOWN = 3
 LINE_COLUMNS = 72  # most of a line; a Chinese character takes two
-_INDENT_COLUMNS = 6  # before a line that is shown, and the last column of the terminal
+_INDENT_COLUMNS = 6  # those before a line that is shown, and the last one of the terminal
 FILES_SHOWN = 10
 _PIECE_BYTES = 4096  # read to find a line in
 
@@ -71,7 +71,7 @@ def duplicates(files: list[TextFile]) -> list[list[Path]]:
 def sample_lines(stream: ByteStream, count: int = LINES_SHOWN) -> list[str]:
     """``count`` lines from evenly spread places, decoded and cut to the width of the screen.
 
-    Each is the first readable line behind its place; a place without one gives none.
+    Each is the first readable line after its place; a place without one gives none.
     """
     lines = []
     for number in range(count):

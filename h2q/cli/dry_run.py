@@ -30,10 +30,10 @@ _TIMED_STEPS = 3
 
 
 def dry_run(call: TrainingCall, console: Console) -> None:
-    """Reports the text of a training, its time and its space.
+    """Reports the text of a training run, and the time and the space that the run would take.
 
-    For ``evolve`` it reports the knowledge base, too; where there is a model, nothing is trained
-    before the evolution, and so there is no time to report.
+    With ``evolve`` it also reports the knowledge base. Where there is a model, no base model would
+    be trained, and so there is no time to report.
     """
     require_usable(call)
     evolves = call.job.mode == "evolve"

@@ -19,7 +19,7 @@ _PIECE = re.compile(
 
 
 class HelpFormatter(argparse.HelpFormatter):
-    """That of argparse, with other line breaks and with our word before the usage."""
+    """The formatter of argparse, with other line breaks and with our word before the usage."""
 
     def add_usage(
         self,
@@ -39,7 +39,7 @@ class HelpFormatter(argparse.HelpFormatter):
 
 def wrapped(text: str, width: int) -> list[str]:
     """``text`` in lines of at most ``width`` columns, broken at blanks and between wide
-    characters, never before a closing mark; a word wider than a line has one of its own."""
+    characters, never before a closing mark. A word wider than a line gets a line of its own."""
     lines = [""]
     for piece in _PIECE.findall(" ".join(text.split())):
         if columns(lines[-1] + piece.rstrip()) > width and lines[-1].strip():

@@ -55,7 +55,7 @@ def _export(call: InferenceCall, console: Console) -> None:
 def _demo(
     model: LocalInferenceModel, prompts: Sequence[str], call: InferenceCall, console: Console
 ) -> None:
-    """Continues each prompt, then shows how the model was trained; JSON has only the answers."""
+    """Continues each prompt, then shows how the model was trained. As JSON, shows only answers."""
     if call.as_json:
         numbered = [
             Prompt(turn + 1, text, reseeded(call.sampling, turn))
@@ -96,7 +96,7 @@ def _show_last_epoch(path: Path, console: Console) -> None:
 
 
 def _score_files(model: LocalInferenceModel, call: InferenceCall, console: Console) -> None:
-    """Tells the score of each file; with ``--lines`` that of each of its lines comes before."""
+    """Shows the score of each file; with ``--lines``, first the score of each of its lines."""
     dtype = choose_dtype("auto", "cpu")
     for path in call.files:
         total = Score()

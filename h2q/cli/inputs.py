@@ -1,6 +1,7 @@
 """What training and evolution read: the text and the knowledge base, opened and reported.
 
-A run and a trial share this. Nothing is written but the caches at the paths that are given.
+A run and a dry run share this. Only caches and the list of problems are written, at the paths that
+are given.
 """
 
 from pathlib import Path
@@ -89,7 +90,7 @@ def report_knowledge(
 ) -> None:
     """Says what was found and which lines cannot be used, ten of them at most.
 
-    Where there are more, all of them are written to ``problems_path``; a trial has none.
+    Where there are more, all of them are written to ``problems_path``; None in a dry run.
     """
     directory = knowledge_dir(call)
     if knowledge is None:

@@ -64,7 +64,7 @@ def _run(work: Callable[[list[str], Console], None], arguments: list[str]) -> in
 
 
 def _prepare_process() -> None:
-    """Makes streams show what they can, prepares a traceback for a hang, forbids the network."""
+    """Prepares the streams, a traceback for a crash or a hang, and the network tripwire."""
     prepare_streams()
     catalogue.set_programs(*programs())
     with contextlib.suppress(RuntimeError, ValueError):  # no stderr, or one without a descriptor

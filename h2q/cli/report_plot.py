@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Entry = dict[str, Any]  # an object of JSON as a file has it, of any keys and values
-Label = Callable[[str], str]  # the key of a message to its words
+Label = Callable[[str], str]  # from the key of a message to its words
 
 # Families of fonts with the characters of our labels; most systems come with one of them.
 _CHINESE_FONTS = (
@@ -34,12 +34,12 @@ _CHINESE_FONTS = (
 # Parts of the names of their files: the list of matplotlib lacks fonts that were installed later.
 _CHINESE_FILES = ("cjk", "wqy", "notosanssc", "sourcehan", "msyh", "simhei", "pingfang", "heiti")
 _WIDTH, _ROW_HEIGHT, _DPI = 10.0, 3.2, 120  # inches, dots an inch
-_MEASURES = {"facts": 100.0, "prose": 1.0}  # primary measures of a cycle; share to per cent
+_MEASURES = {"facts": 100.0, "prose": 1.0}  # primary measures: facts are drawn in per cent
 _TRAINING, _HELDOUT, _KEPT, _REJECTED = "#7aa6d6", "#d1495b", "#2a9d5c", "#8a8a8a"
 
 
 def write_report(output: OutputPaths, console: Console) -> None:
-    """Draws the report from the log and the statistics, and says so, or what to install for it."""
+    """Draws the report from the log and the statistics. Says where it is, or what to install."""
     log = _entries(output.training_log)
     history = _entries(output.evolution_stats, "history")
     if not log and not history:
@@ -153,7 +153,7 @@ def _draw_evolution(axes: "Axes", history: list[Entry], measure: str, label: Lab
             )
     axes.axhline(0, color="black", linewidth=0.8)
     locator = axes.xaxis.get_major_locator()
-    locator.set_params(integer=True)  # type: ignore[call-arg]  # those of MaxNLocator, which it is
+    locator.set_params(integer=True)  # type: ignore[call-arg]  # the locator is a MaxNLocator
     axes.set(title=label("report.evolution"), xlabel=label("report.cycle"))
     axes.set_ylabel(label(f"report.{measure}"))
     if axes.get_legend_handles_labels()[0]:
@@ -251,7 +251,7 @@ def _number(value: object) -> float:
 
 @contextlib.contextmanager
 def _quiet_matplotlib() -> Iterator[None]:
-    """Without the remarks of matplotlib on fonts and directories."""
+    """Hides the remarks of matplotlib on fonts and directories."""
     logger = logging.getLogger("matplotlib")
     level = logger.level
     logger.setLevel(logging.CRITICAL)

@@ -39,7 +39,7 @@ class TrainingCall:
     output: OutputPaths
     data_dir: Path | None  # None: the default directory, or sample text
     eval_dir: Path | None  # None: a part of the training text is held out
-    knowledge_dir: Path | None  # None: the default directory, or the knowledge base that is shipped
+    knowledge_dir: Path | None  # None: the default directory, or the shipped knowledge base
     encoding: str | None  # None: it is detected
     model: ModelConfig  # of a new run
     training: TrainingConfig  # of a new run
@@ -113,9 +113,9 @@ def _changes(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The settings of training and of evolution that the person set; flags win over tables.
 
-    With ``evolve``, a time is the time of all cycles; epochs decide how long a base model is
-    trained. A learning rate is that of both; one in the table ``[evolution]`` wins over one in the
-    table ``[training]``.
+    With ``evolve``, ``max_minutes`` is the time of all cycles together, and ``epochs`` decides how
+    long a base model is trained. ``lr`` is the learning rate of both; in the evolution, the table
+    ``[evolution]`` wins over the table ``[training]``.
     """
     flags = _given(arguments, _TRAINING_FLAGS)
     training = {**file.training, **flags}

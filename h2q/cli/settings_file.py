@@ -1,7 +1,7 @@
 """Settings from a TOML file: flags of the command line, and tables of further settings.
 
-At the top stand flags by their names (``epochs = 5``). The tables ``[model]``, ``[training]`` and
-``[evolution]`` name any setting of ``ModelConfig``, ``TrainingConfig`` and ``EvolutionConfig``.
+The top level holds flags by their names (``epochs = 5``). The tables ``[model]``, ``[training]``
+and ``[evolution]`` name any setting of ``ModelConfig``, ``TrainingConfig`` and ``EvolutionConfig``.
 Nothing in the file is run. The flags of the file become arguments in front of those of the command
 line, so a flag that is typed wins. The values of the tables are checked by ``config``.
 """
@@ -34,8 +34,8 @@ class Settings:
 def read_settings(path: Path, parser: argparse.ArgumentParser, given: list[str]) -> Settings:
     """The settings in ``path``, beside the arguments ``given`` for ``parser``.
 
-    Raises ``SettingError`` for a file that cannot be read or is no TOML, for an unknown key, with
-    the nearest one, and for the value of a flag that is of the wrong type.
+    Raises ``SettingError`` for a file that cannot be read or is not TOML, for an unknown key (the
+    error names the nearest one), and for the value of a flag that is of the wrong type.
     """
     content = _read_toml(path)
     tables = {name: _table(path, name, content.pop(name, {})) for name in TABLES}
@@ -64,7 +64,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
         return loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise SettingError("file.system", path=path, reason=error.strerror) from error
-    except (ValueError, RecursionError) as error:  # no UTF-8, no TOML
+    except (ValueError, RecursionError) as error:  # not UTF-8, or not TOML
         raise SettingError("settings.toml", path=path, reason=error) from error
 
 

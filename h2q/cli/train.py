@@ -38,7 +38,7 @@ from h2q.training.trainer import LocalModelTrainer
 
 
 def train_or_evolve(call: TrainingCall, console: Console) -> None:
-    """One call of ``local_training_system.py`` that is no trial."""
+    """One call of ``local_training_system.py`` that is not a dry run."""
     require_usable(call)
     with locked_directory(call.output.root):
         _remove_leftovers(call.output)
@@ -145,7 +145,7 @@ def _trained_with(provenance: Mapping[str, Any]) -> TrainingConfig | None:
 
 
 def _open_corpus(call: TrainingCall, context_length: int, console: Console) -> Corpus:
-    """The text to train on, reported line by line; sample text where there is none."""
+    """The text to train on, reported to the person; sample text where there is none."""
     path = call.data_dir
     if path is None:
         path = Path(DEFAULT_DATA_DIR)

@@ -1,1 +1,1 @@
-"""Files into bytes, facts and batches."""
+"""From files to bytes, facts and batches."""

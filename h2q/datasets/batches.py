@@ -1,4 +1,7 @@
-"""Batches of windows from a stream of bytes, in an order that the seed decides."""
+"""Batches of windows from a stream of bytes, in an order that the seed decides.
+
+Does not know where the bytes come from.
+"""
 
 from collections.abc import Iterator
 
@@ -22,8 +25,8 @@ def epoch_batches(
     """Batches ``first``, ``first`` + 1, … of an epoch: inputs and targets, int64, each (B, T), and
     where in ``stream`` each row begins (B,).
 
-    The stream, taken as a circle, is cut into windows of ``context_length``, beginning at a random
-    offset, and each window is visited once, in random order: every byte is a target once an epoch
+    The stream is taken as a circle. It is cut into windows of ``context_length``, beginning at a
+    random offset. Each window comes once, in random order, so every byte is a target once an epoch
     (README: 随机序列截取). Only the last window is padded (README: 固定长度512, 使用token 0进行
     填充). What an epoch holds depends only on ``stream``, ``seed`` and ``epoch``.
     """

@@ -41,8 +41,8 @@ class _Reader:
         weakref.finalize(self, _close, self._open)
 
     def read(self, index: int, start: int, length: int) -> bytes:
-        """``length`` bytes of a file's text from ``start`` on. Raises ``CorpusError`` when the file is
-        gone or was changed."""
+        """``length`` bytes of a file's text from ``start`` on. Raises ``CorpusError`` when the file
+        is gone or was changed."""
         file = self.files[index]
         try:
             stream = self._open.get(index) or self._opened(index)
@@ -252,8 +252,8 @@ def _segments(
 
 
 def _runs(size: int, mask: NDArray[np.bool_], block_bytes: int) -> Iterator[tuple[bool, int, int]]:
-    """(held out, start, length) of each run of blocks in a file of ``size`` bytes: a run is held out
-    as a whole or not at all."""
+    """(held out, start, length) of each run of blocks in a file of ``size`` bytes: a run is held
+    out as a whole or not at all."""
     edges = [0, *(np.flatnonzero(np.diff(mask)) + 1).tolist(), len(mask)]
     for first, last in pairwise(edges):
         start = first * block_bytes

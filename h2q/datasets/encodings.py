@@ -1,9 +1,9 @@
 """Which encoding a text is in, and the text as UTF-8.
 
 UTF-8 and UTF-16 (with or without a byte-order mark), UTF-32 with a mark, and GB18030 are
-recognised. Nearly any bytes decode as GB18030, also those of Big5: the result must look like
-Chinese as well. Everything else is reported as unknown: there is no guessing. Does not check that
-a text fits its encoding to the end; reading it does.
+recognised. Nearly any bytes decode as GB18030, even those of Big5, so the result must also look
+like Chinese. Everything else is reported as unknown: there is no guessing. Does not check that a
+text fits its encoding to the end; reading it does.
 """
 
 import codecs
@@ -21,7 +21,8 @@ _BOMS = (  # UTF-32 before UTF-16, whose mark it begins with
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-_TAKE_THEIR_MARK = {"utf-8-sig", "utf-16", "utf-32"}  # codecs that do; a second mark is text
+# Codecs that remove the mark of the text themselves; a second mark is text.
+_TAKE_THEIR_MARK = {"utf-8-sig", "utf-16", "utf-32"}
 # Frequent characters of modern and older Chinese prose, simplified and traditional: about a third
 # of any text.
 _FREQUENT = frozenset(
@@ -32,12 +33,12 @@ _FREQUENT = frozenset(
 
 
 def encoding_of(stream: BinaryIO, *, not_utf8: bool = False) -> str:
-    """The encoding of the text in ``stream``, judged by its first chunk that is more than ASCII.
+    """The encoding of the text in ``stream``, judged by its first chunk that holds more than ASCII.
 
     Returns the name of a codec, ``"utf-8-sig"`` for UTF-8 with or without a mark, or ``""`` for
-    bytes that are binary or in no recognised encoding. Nothing behind that chunk is read: it may
-    still not fit. A caller who has read everything, and knows that it is not UTF-8 or not without
-    a mark, says so with ``not_utf8``.
+    bytes that are binary or in no recognised encoding. Nothing after that chunk is read: the rest
+    may still not fit. ``not_utf8`` says that the caller has read the whole text, and that it is not
+    UTF-8 or begins with a mark.
     """
     head = _telling_chunk(stream)
     if not not_utf8 and _begins_as_utf8(head):
@@ -55,9 +56,9 @@ def encoding_of(stream: BinaryIO, *, not_utf8: bool = False) -> str:
 
 
 def _telling_chunk(stream: BinaryIO) -> bytes:
-    """The first chunk of a text that is more than ASCII, which nearly all encodings share.
+    """The first chunk of a text that holds more than ASCII, which nearly all encodings share.
 
-    The last byte of the chunk before it, if any, stands in front: a mark counts only at the
+    The last byte of the chunk before it, if any, is put in front: so a mark counts only at the
     beginning of the text.
     """
     before = b""

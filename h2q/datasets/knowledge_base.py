@@ -2,7 +2,7 @@
 
 Both go into SQLite, with a trigram index (FTS5) that serves Chinese as well as English: memory
 does not grow with their number. A line that cannot be used is listed with its place and never
-taught. Does not know of models.
+taught. Does not know models.
 """
 
 import contextlib
@@ -30,7 +30,7 @@ from h2q.system.files import saving
 from h2q.system.messages.catalogue import message
 from h2q.system.paths import shipped_knowledge_dir
 
-_VERSION = 2  # of the index; a higher one has every index built anew
+_VERSION = 2  # of the index; when it changes, every index is built anew
 _SCHEMA = """
 CREATE TABLE facts (number INTEGER PRIMARY KEY, id TEXT UNIQUE, subject TEXT, relation TEXT,
     object TEXT, aliases TEXT, lang TEXT, file TEXT, line INTEGER);
@@ -76,7 +76,7 @@ class KnowledgeBase:
     def facts(self) -> Iterator[Fact]:
         """All facts, in the order of the files."""
         for row in self._index.execute(f"SELECT {_FACT_COLUMNS} FROM facts ORDER BY number"):
-            yield _fact(row)  # and not ``map``: this keeps the index open while it is read
+            yield _fact(row)  # unlike ``map``, this keeps the index open while it is read
 
     def fact(self, number: int) -> Fact:
         """The fact with that number, from 1 to ``fact_count``."""
@@ -84,7 +84,7 @@ class KnowledgeBase:
         return _fact(self._index.execute(query, (number,)).fetchone())
 
     def facts_by_id(self, ids: Iterable[str]) -> list[Fact]:
-        """The facts with these ids, in the order given; an id that is no longer there is passed over."""
+        """The facts with these ids, in the order given. Ids that are not there are skipped."""
         query = f"SELECT {_FACT_COLUMNS} FROM facts WHERE id = ?"
         rows = (self._index.execute(query, (name,)).fetchone() for name in ids)
         return [_fact(row) for row in rows if row is not None]
@@ -148,14 +148,14 @@ class _Source:
     encoding: str | None  # None: the one that is recognised
 
     def signature(self) -> str:
-        """Stays the same as long as files and settings do."""
+        """A hash that stays the same as long as files and settings do."""
         files = [file for found in knowledge_files(self.directory).values() for file in found]
         statuses = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
         described = json.dumps(
             [_VERSION, self.wordings, self.context_length, self.encoding, statuses],
             ensure_ascii=False,
         )
-        described += message("knowledge.no_object")  # problems are kept in one language
+        described += message("knowledge.no_object")  # the index keeps problems in one language
         return hashlib.sha256(described.encode("utf-8", "surrogateescape")).hexdigest()
 
 
@@ -211,7 +211,7 @@ def _index(source: _Source, path: Path | None) -> sqlite3.Connection:
 
 
 def _opened(path: Path, signature: str) -> sqlite3.Connection | None:
-    """The index at ``path``; None where there is none, or it is damaged or of other files."""
+    """The index at ``path``; None if it is missing, damaged or belongs to other files."""
     if not path.exists():
         return None
     with contextlib.suppress(sqlite3.DatabaseError):
@@ -251,7 +251,7 @@ def _build(index: sqlite3.Connection, source: _Source, signature: str) -> None:
 def _lines(
     index: sqlite3.Connection, path: Path, encoding: str | None
 ) -> Iterator[tuple[int, str]]:
-    """Numbered lines of ``path``; a file, or the rest of one, that is no text is a problem."""
+    """Numbered lines of ``path``. A file, or the rest of one, that is not text is a problem."""
 
     def unreadable(number: int) -> None:
         _note(index, path, number, message("skip.not_text"))
@@ -272,8 +272,8 @@ def _insert(index: sqlite3.Connection, fact: Fact, path: Path, line: int) -> Non
 
 
 def _usable_fact(index: sqlite3.Connection, line: str, source: _Source) -> Fact:
-    """The fact in ``line``. Raises ``KnowledgeError`` when it is none, when the index knows it or
-    its contrary, or when it is too long to be asked for."""
+    """The fact in ``line``. Raises ``KnowledgeError`` when there is none, when the index already
+    holds it or contradicts it, or when a question about it is too long."""
     fact = parse_fact(line)
     _require_new(index, fact)
     if longest_question_bytes(source.wordings, fact) + 2 > source.context_length:

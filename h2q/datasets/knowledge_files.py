@@ -1,7 +1,7 @@
 """The files of a knowledge base, read line by line: facts as JSON lines, passages as paragraphs.
 
 A fact is a line ``{"id", "subject", "relation", "object", "aliases", "lang"}`` of a ``*.jsonl``
-file; a passage is a paragraph of a ``*.txt`` or ``*.md`` file. Does not know of the index, nor
+file; a passage is a paragraph of a ``*.txt`` or ``*.md`` file. Does not know the index, nor
 whether two facts contradict each other.
 """
 
@@ -31,9 +31,8 @@ def numbered_lines(
 ) -> Iterator[tuple[int, str]]:
     """The lines of ``path`` and their numbers, from 1 on.
 
-    The file is in ``encoding``, or in the one that is recognised. Where it is no text, or no
-    longer, the lines end, and ``unreadable`` is called with the number of the line (0: the whole
-    file).
+    The file is in ``encoding``, or in the one that is recognised. The lines end where the file is
+    not text; then ``unreadable`` is called with the number of that line (0: the whole file).
     """
     if encoding is None:
         with open(path, "rb") as stream:

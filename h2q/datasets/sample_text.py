@@ -1,6 +1,6 @@
 """The sample text for a person who has none yet: the passages and facts that come with the program.
 
-Writes files and no more: where they go, and when, is decided elsewhere.
+Does not decide where the files go, nor when they are written.
 """
 
 import random

@@ -1,4 +1,4 @@
-"""How a fact is stated and asked for: templates by relation, and which of them never train.
+"""How a fact is stated and asked for: templates by relation, and which are never trained on.
 
 ``wordings.json`` holds ``{relation: {language: {"statements": [...], "questions": [...]}}}`` with
 ``{subject}``, ``{object}`` and ``{relation}`` to be filled in. A relation without wordings of its
@@ -23,7 +23,8 @@ TRAIN = "train"
 BLANK = "____"
 _FORMS = ("statements", "questions")
 _NEEDED = {"statements": ("{subject}", "{object}"), "questions": ("{subject}",)}
-_FEWEST_TO_SPLIT = 5  # questions of a relation; fewer all train, and those of * are held out
+# Questions of a relation. Where there are fewer, all are trained on, and those of * are held out.
+_FEWEST_TO_SPLIT = 5
 Wordings = dict[str, dict[str, dict[str, list[str]]]]
 
 
@@ -111,7 +112,7 @@ def _split(templates: list[str]) -> dict[str, list[str]]:
 
 
 def fill(template: str, fact: Fact, *, blank: str = "") -> str:
-    """``template`` with the parts of ``fact`` filled in; the part that ``blank`` names stays open."""
+    """``template`` with the parts of ``fact``; the part that ``blank`` names becomes ``BLANK``."""
     relation = fact.relation.replace("_", " ")
     parts = {"subject": fact.subject, "object": fact.object, "relation": relation}
     if blank:

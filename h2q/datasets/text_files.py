@@ -121,7 +121,7 @@ def scan(path: Path, cache_dir: Path, encoding: str | None = None) -> Scan:
 
 def _examine(file: Path, cache_dir: Path, forced: str | None) -> TextFile | None:
     """The file as text, in the encoding ``forced`` or in the one that is recognised; None when it
-    is not text. Its encoding is looked for only when it is not plain UTF-8, which is read once."""
+    is not text. A plain UTF-8 file is read only once; the encoding of other files is looked for."""
     if forced is not None:
         try:
             return _transcoded(file, cache_dir, forced)
@@ -150,8 +150,8 @@ def _transcoded(file: Path, cache_dir: Path, encoding: str) -> TextFile | None:
 
 
 def _as_utf8(file: Path, stored: Path, encoding: str, offset: int = 0) -> TextFile | None:
-    """``file`` as text; None unless the bytes of ``stored`` from ``offset`` on are UTF-8 without NUL
-    and do not begin with a mark. One pass checks, counts and hashes them."""
+    """``file`` as text; None unless the bytes of ``stored`` from ``offset`` on are UTF-8 without
+    NUL and do not begin with a mark. One pass checks, counts and hashes them."""
     decoder = codecs.getincrementaldecoder("utf-8")("strict")
     whole = hashlib.sha256()
     hashes = bytearray()

@@ -1,1 +1,1 @@
-"""Numbers about a model."""
+"""Measurements of models and of what they write, and the statistics of them."""

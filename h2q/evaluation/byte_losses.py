@@ -47,7 +47,7 @@ def byte_losses_and_choices(
 def _predicted(
     model: Transformer, rows: Sequence[bytes], dtype: torch.dtype
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Losses (N, T), logits (N, T, V) in float32, and the bytes that were to be predicted (N, T)."""
+    """Losses (N, T), logits (N, T, V) in float32, and the bytes to be predicted (N, T)."""
     device = next(model.parameters()).device
     tokens = _padded(rows).to(device)
     with _evaluating(model), computing_in(dtype, device):
@@ -67,7 +67,7 @@ def _padded(rows: Sequence[bytes]) -> Tensor:
 
 @contextmanager
 def _evaluating(model: Transformer) -> Iterator[None]:
-    """Switches dropout off, and afterwards back to what it was."""
+    """Switches dropout off; afterwards the model is in the mode in which it was."""
     was_training = model.training
     model.eval()
     try:

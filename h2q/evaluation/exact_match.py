@@ -38,7 +38,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Scores:
-    """What one model makes of a list of questions; element i of each array is of question i."""
+    """The results of one model on a list of questions; element i of each array is of question i."""
 
     bits: NDArray[np.float64]  # negative log2-likelihood of the right object and its line end
     sizes: NDArray[np.int64]  # their bytes
@@ -95,7 +95,7 @@ def score(
         costs[batch], matches[batch] = _score_rows(model, chosen, dtype)
     count = len(questions)
     bits, sizes, correct = np.zeros(count), np.zeros(count, dtype=np.int64), np.zeros(count, bool)
-    # In reverse, because the first answer, which is the object itself, must be the last to write.
+    # In reverse, so that the numbers of the first answer, which is the object itself, remain.
     for row, cost, match in zip(reversed(rows), reversed(costs), reversed(matches)):
         bits[row.owner], sizes[row.owner] = cost, len(row.target)
         correct[row.owner] |= match

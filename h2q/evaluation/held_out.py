@@ -47,7 +47,7 @@ class Evaluation:
 
 
 def perplexity(loss: float) -> float:
-    """exp(loss); a hopeless loss gives a very large number instead of an overflow."""
+    """exp(loss); a very high loss gives a very large number instead of an overflow."""
     return math.exp(min(loss, 700.0))
 
 

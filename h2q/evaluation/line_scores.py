@@ -1,8 +1,8 @@
 """How well a model predicts a text, file by file and line by line: unusual lines stand out.
 
 Windows overlap. Each byte is predicted from at least an eighth of the context before it, except at
-the beginning of a file. So the figure is a little better than that of ``held_out``, whose windows do
-not overlap. Text is read in chunks: memory does not depend on its size. Does not read files.
+the beginning of a file. So the figure is a little better than that of ``held_out``, whose windows
+do not overlap. Text comes in chunks: memory does not depend on its size. Does not read files.
 """
 
 import math
@@ -25,7 +25,7 @@ _SHOWN_BYTES = 240  # of a line
 
 @dataclass
 class Score:
-    """How many nats some bytes cost a model; ``shown`` is how the bytes begin."""
+    """How many nats some bytes cost a model; ``shown`` holds the first of these bytes."""
 
     nats: float = 0.0
     size: int = 0  # bytes

@@ -39,9 +39,10 @@ def paired_difference(
 ) -> Difference:
     """The difference of two sums of costs, divided by the sum of ``sizes``, e.g. in bits per byte.
 
-    ``clusters`` names, for each item, what it has in common with others. A bound is Student's t over clusters, with the residuals of a ratio of sums, or a bound that
-    allows for skewed differences, whichever is wider. With fewer than ``FEWEST_CLUSTERS`` clusters
-    the bounds are infinite. Raises ``ValueError`` when the arguments are of different lengths.
+    ``clusters`` names the cluster of each item: items of one cluster are not independent. A bound
+    is Student's t over clusters, with the residuals of a ratio of sums, or a bound that allows for
+    skewed differences, whichever is wider. With fewer than ``FEWEST_CLUSTERS`` clusters the bounds
+    are infinite. Raises ``ValueError`` when the arguments are of different lengths.
     """
     difference = np.asarray(challenger, dtype=float) - np.asarray(champion, dtype=float)
     if difference.shape != np.shape(sizes) or len(clusters) != len(difference):

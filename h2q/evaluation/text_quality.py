@@ -1,4 +1,4 @@
-"""How good written answers are, apart from being right: consistency, relevance, repetition, validity.
+"""How good answers are, apart from being right: consistency, relevance, repetition, validity.
 
 Knows only texts, no models.
 """
@@ -84,7 +84,7 @@ def relevance(texts: list[str], sources: list[str]) -> float:
 
     def overlap(grams: set[str], source: set[str]) -> float:
         weights = {gram: math.log((1 + count) / (1 + seen[gram])) + 1 for gram in grams}
-        # Exact sums, because the order of a set differs from process to process.
+        # An exact sum, because the order of a set differs between processes.
         total = math.fsum(weights.values())
         return math.fsum(weights[gram] for gram in grams & source) / total if total else 0.0
 

@@ -1,1 +1,1 @@
-"""The cycle of evolution and its proof."""
+"""The cycles of evolution: what is taught, how it is trained, and the test that decides."""

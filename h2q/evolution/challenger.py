@@ -32,8 +32,8 @@ _MUON_SHARE = 0.6  # of the rate of AdamW
 _LONG_WINDOW = 512  # bytes; a quarter of it still holds a question with its answer
 _WARMUP_SHARE = 0.05  # of the steps
 _AVERAGED_SHARE = 0.25  # of the run, its last part
-_CHAMPIONS_SHARES = (0.1, 0.2, 0.3)  # of the weights that are a mixture with the champion's
-_TIE_BREAK = 0.01  # what a bit per byte counts against the share of right answers
+_CHAMPIONS_SHARES = (0.1, 0.2, 0.3)  # of the champion's weights in the mixtures that are tried
+_TIE_BREAK = 0.01  # weight of one bit per byte, beside the share of right answers
 
 Weights = dict[str, Tensor]
 Cost = Callable[[Transformer], tuple[float, float]]
@@ -41,10 +41,10 @@ Cost = Callable[[Transformer], tuple[float, float]]
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a challenger is trained: as the champion was, but for rate, schedule, decay and seed."""
+    """How a challenger is trained: the settings of the base model, and what differs by cycle."""
 
     base: TrainingConfig
-    lr: float  # the highest
+    lr: float  # peak learning rate of AdamW
     seed: int
     min_lr_ratio: float = 0.0
     weight_decay: float = 0.1  # replayed text is repeated often; a stronger decay forgets facts
@@ -53,9 +53,9 @@ class Recipe:
 def train(cycle: Cycle, plan: Plan) -> Training:
     """Trains the challenger and saves it; returns which weights were chosen.
 
-    Prose is learnt in courses of several cycles, as if in one run. The rate falls once over all of
-    them, and each goes on from where the one before stopped, whether that was kept or not. Facts
-    are learnt within one cycle. Raises ``TrainingDiverged``.
+    Prose is learnt in courses of several cycles, as if in one run. The learning rate falls once
+    over all of them. Each cycle goes on from the weights of the one before, whether that challenger
+    was kept or not. Facts are learnt within one cycle. Raises ``TrainingDiverged``.
     """
     start = cycle.champion
     if plan.primary == "prose":
@@ -117,7 +117,7 @@ def challenger_config(recipe: Recipe, size_bytes: int, context_length: int) -> T
         decay_fraction=1.0,
         min_lr_ratio=recipe.min_lr_ratio,
         growth_fraction=0.0,  # all layers are there
-        # Documents are short: so may windows be, and updates come more often.
+        # Documents are short, so windows may be short too. Updates then come more often.
         short_fraction=1.0 if context_length >= _LONG_WINDOW else 0.0,
         warmup_steps=int(_WARMUP_SHARE * steps),
         seed=recipe.seed,
@@ -152,7 +152,7 @@ def _trained(cycle: Cycle, start: Transformer, recipe: Recipe) -> tuple[Transfor
     trainer = LocalModelTrainer(
         corpus,
         output.root,
-        replace(cycle.champion.config, dropout=0.0),  # in one pass over new text it only costs
+        replace(cycle.champion.config, dropout=0.0),  # needless in one pass over new text
         challenger_config(recipe, size, context_length),
         device=setup.device,
         dtype=setup.dtype,
@@ -174,11 +174,12 @@ def _replay_from(corpus: Corpus) -> int:
 def choose_weights(
     challenger: Transformer, old: Weights, last: Weights, averaged: Weights, cost: Cost
 ) -> tuple[str, dict[str, tuple[float, float]]]:
-    """Loads the best candidate into ``challenger``. Returns its name, and the costs of all candidates
-    that were tried.
+    """Loads the best candidate into ``challenger``. Returns its name, and the costs of all
+    candidates that were tried.
 
     Mixtures of the ``last`` weights with the ``old`` ones, which are the champion's, are tried one
-    after the other while no candidate is safe. Raises ``TrainingDiverged`` when a cost is not finite.
+    after the other while no candidate is safe. Raises ``TrainingDiverged`` when a cost is not
+    finite.
     """
     candidates = {"last": last, "averaged": averaged}
     costs = {name: _cost_of(weights, challenger, cost) for name, weights in candidates.items()}
@@ -204,9 +205,9 @@ def _cost_of(weights: Weights, model: Transformer, cost: Cost) -> tuple[float, f
 
 
 def cost_on_dev(cycle: Cycle, plan: Plan) -> Cost:
-    """What weights are chosen by: a function that measures on dev the primary measure of a model,
-    and the harm to everything else. Harm is a share of what the gate tolerates: up to 1 is safe. Of
-    the tolerance for prose only half is used, because the gate wants a proof."""
+    """The cost by which weights are chosen: a function that measures, on dev, a model's primary
+    measure and its harm to everything else. Harm is a share of what the gate tolerates: up to 1 is
+    safe. Only half of the tolerance for prose is used, because the gate wants a proof."""
     examiner = cycle.setup.examiner
     known = examiner.facts_named(cycle.retained)
 

@@ -31,14 +31,14 @@ from h2q.system.errors import TrainingDiverged
 from h2q.system.messages.catalogue import message
 
 _MEASURES = {"facts": "measure.facts", "prose": "measure.prose"}
-_SAME_LOSS = 1e-4  # bits per byte between a model in memory and its file
+_SAME_LOSS = 1e-4  # largest difference in cost between a model in memory and its file
 
 Measured = TypeVar("Measured")
 
 
 def compare(cycle: Cycle, plan: Plan, training: Training) -> Verdict:
-    """Compares the challenger, as its file has it, with the champion. Raises ``TrainingDiverged``
-    when the file is not the model that was trained."""
+    """Compares the challenger, loaded from its file, with the champion. Raises ``TrainingDiverged``
+    when the file does not hold the model that was trained."""
     challenger = load_model(cycle.paths.challenger)[0].to(cycle.setup.device)
     trained_cost, _ = training.dev_costs[training.choice]
     if abs(primary_on_dev(cycle.setup, plan, challenger) - trained_cost) > _SAME_LOSS:
@@ -87,7 +87,7 @@ class Comparison:
     challenger: Transformer
 
     def judge(self, plan: Plan, training: Training) -> Verdict:
-        """Measures, decides and shows the verdict on the challenger, which was taught by ``plan``."""
+        """Measures, decides and shows the verdict on the challenger that was taught by ``plan``."""
         examiner, console = self.cycle.setup.examiner, self.cycle.setup.console
         facts = examiner.facts_named(plan.facts)
         prose = self._prose()
@@ -143,8 +143,8 @@ class Comparison:
         return _Primary(difference, before - after, np.array([], dtype=bool), {})
 
     def _facts(self, facts: list[Fact], level: float) -> _Primary:
-        """The primary measure of ``facts``, with matches together and for entities that were asked
-        about in training and that were not."""
+        """The primary measure of ``facts``. The matches are those of all facts, and also those of
+        entities that were asked about in training and of those that were not."""
         cycle, examiner = self.cycle, self.cycle.setup.examiner
         before, after = self._both(lambda model: examiner.facts(model, facts, "gate"))
         difference = _difference_of_shares(after.correct, before.correct, before.clusters, level)
@@ -179,8 +179,8 @@ class Comparison:
         return int(right.sum()), len(canaries), max(chances, default=0.0)
 
     def _learnt(self, facts: list[Fact], right: NDArray[np.bool_]) -> dict[str, bool]:
-        """The new facts that are answered on dev, and whether they are on the gate. The others are
-        taken on again."""
+        """The new facts that are answered on dev, and whether each is also answered on the gate.
+        The others are taught again."""
         learnt = self.cycle.setup.examiner.facts(self.challenger, facts, "dev").correct
         return {
             fact.id: bool(on_gate) for fact, known, on_gate in zip(facts, learnt, right) if known
@@ -246,7 +246,7 @@ def _show_verdict(console: Console, entry: Entry, primary: Difference, written: 
 
 
 def _prose_difference(after: Evaluation, before: NDArray[np.float64], level: float) -> Difference:
-    """In bits per byte, paired by window; ``before`` is in nats."""
+    """The difference in bits per byte, paired by window; ``before`` is in nats."""
     windows = range(len(before))
     return significance.paired_difference(
         after.sums / math.log(2), before / math.log(2), after.counts, windows, level
@@ -256,8 +256,8 @@ def _prose_difference(after: Evaluation, before: NDArray[np.float64], level: flo
 def _difference_of_shares(
     after: NDArray[np.bool_], before: NDArray[np.bool_], clusters: Sequence[str], level: float
 ) -> Difference:
-    """Of the shares of wrong answers, so that less is better, as with bits. A bound that is known is
-    not beyond 1."""
+    """The difference between the shares of wrong answers: less is better, as with bits. Finite
+    bounds are cut to the range from -1 to 1."""
     found = significance.paired_difference(~after, ~before, np.ones(len(after)), clusters, level)
     if not math.isfinite(found.high):
         return found
@@ -265,7 +265,7 @@ def _difference_of_shares(
 
 
 def _bounds(difference: Difference) -> Bounds:
-    """Numbers that JSON can hold."""
+    """The numbers of ``difference`` as JSON can hold them: None where one is not finite."""
     mean, low, high = (
         value if math.isfinite(value) else None
         for value in (difference.mean, difference.low, difference.high)

@@ -1,4 +1,4 @@
-"""What the phases of a cycle work with: ``Setup`` is the same in all cycles, ``Cycle`` is of one.
+"""What the phases of a cycle work with: ``Setup`` for all cycles, ``Cycle`` for one of them.
 
 Holds values only: it neither runs nor decides anything.
 """
@@ -69,7 +69,7 @@ class Cycle:
     champion: Transformer
     provenance: dict[str, Any]  # of the champion
     memory: Memory
-    config: EvolutionConfig  # as the cycles before changed it
+    config: EvolutionConfig  # adapted to the outcome of earlier cycles
     size_bytes: int  # of the text to train on
     course: Course
 

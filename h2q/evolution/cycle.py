@@ -1,6 +1,6 @@
 """Runs the four phases of one cycle: ``planning``, ``lesson``, ``challenger``, ``comparison``.
 
-Each phase leaves its result on disk, so that a killed cycle goes on with the phase that was not
+Each phase leaves its result on disk, so a killed cycle goes on with the first phase that was not
 done. Everything random is a function of the seed and the number of the cycle. No phase touches the
 champion's file: ``engine`` decides what becomes of the challenger.
 """
@@ -19,7 +19,7 @@ def run(cycle: Cycle) -> Verdict | None:
     """The verdict on the challenger of this cycle; None where there is nothing left to teach."""
     paths = cycle.paths
     plan = _plan(cycle)
-    if plan.champion != sha256_of_file(cycle.setup.paths.model):  # trained anew in between
+    if plan.champion != sha256_of_file(cycle.setup.paths.model):  # trained anew meanwhile
         shutil.rmtree(paths.root)
         plan = _plan(cycle)
     if not plan.facts and not plan.teaches_prose:

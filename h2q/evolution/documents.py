@@ -1,6 +1,6 @@
 """The documents that lessons are made of: restated facts, own answers, passages, the person's text.
 
-Each function is pure: what a model knows or answers comes in as numbers and text. ``lesson`` puts the
+Knows no models: what a model knows or answers comes in as numbers and text. ``lesson`` puts the
 documents together and writes them.
 """
 
@@ -22,7 +22,7 @@ PIECE_BYTES = 2048  # of the person's own text, replayed or taught
 SEPARATOR = "\n\n"
 _QUESTIONS, _CLOZES = 2 / 7, 1 / 7  # of the documents about a fact; the rest are statements
 _SENTENCES = 4  # most in one document
-_OWN_SHARE = 0.05  # most of the text that the model's own answers may be
+_OWN_SHARE = 0.05  # of the text: at most so much are the model's own answers
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,8 @@ def write_about(
     seed: int,
     generator: random.Random,
 ) -> list[Document]:
-    """For each fact as many documents as ``exposures`` says: statements, questions with answers, and
-    clozes, in random wordings.
+    """For each fact as many documents as ``exposures`` says: statements, questions with answers,
+    and clozes, in random wordings.
 
     Statements about one subject stand together, in random order. Subjects that are never asked
     about get statements in place of questions.
@@ -133,8 +133,8 @@ def choose_passages(
 
 
 def own_text(train: ByteStream, size_bytes: float, seed: int, turn: int = 0) -> list[str]:
-    """The ``turn``-th part (from 0) of the training text, about ``size_bytes``: pieces in random order
-    and of whole characters. No piece comes again before all of them have come."""
+    """The ``turn``-th part (from 0) of the training text, about ``size_bytes``: pieces of whole
+    characters, in random order. No piece is used again before all have been used."""
     length = min(PIECE_BYTES, len(train))
     in_a_pass = -(-len(train) // length)
     count = -(-int(size_bytes) // length)

@@ -1,9 +1,9 @@
 """``SelfEvolutionEngine``: runs cycles (README: 进化周期) and keeps what is measurably better.
 
 A cycle measures what the champion does not know, writes a lesson about as much of it as its budget
-can teach, trains a copy on the lesson and on the person's own text, and compares the two. Only if
-the gate agrees, and by one rename, the copy takes the champion's place. Whatever else happens leaves
-the champion's file as it was. A killed evolution that goes on ends like one that was not killed.
+can teach, trains a copy on the lesson and on the person's own text, and compares the two. The copy
+takes the champion's place only if the gate agrees, and by one rename. Whatever else happens leaves
+the champion's file as it was. An evolution that was killed and resumed ends like one that was not.
 """
 
 import shutil
@@ -31,7 +31,7 @@ from h2q.system.files import link_or_copy, promote
 from h2q.system.paths import OutputPaths
 
 _STOP_AFTER = 6  # rejections in a row
-_CYCLE_SHARE = 0.9  # of the mean time of a cycle, that must be left to begin another
+_CYCLE_SHARE = 0.9  # of a cycle's mean time: so much must be left to begin another
 
 
 class SelfEvolutionEngine:
@@ -51,8 +51,8 @@ class SelfEvolutionEngine:
         resume: bool = False,
     ) -> None:
         """``training_config`` is that of the base model. Without ``knowledge`` the training text
-        itself is taught. Raises ``UnusableInput`` when what was written so far cannot be read,
-        ``SettingError`` when an evolution to ``resume`` was of other settings or texts."""
+        itself is taught. Raises ``UnusableInput`` when what was written so far cannot be read, and
+        ``SettingError`` when an evolution to ``resume`` had other settings or texts."""
         self.paths = OutputPaths(Path(output_dir))
         self.config, self.stats = config, read_stats(self.paths.root)
         champion, _ = load_model(self.paths.model)
@@ -109,7 +109,7 @@ class SelfEvolutionEngine:
         """Runs the cycles; returns the statistics, which are saved after each.
 
         A cycle that fails for whatever reason counts as failed and changes nothing. Raises
-        ``ModelFileError`` without a usable champion, ``Interrupted`` when asked to stop.
+        ``ModelFileError`` without a usable champion, and ``Interrupted`` when asked to stop.
         """
         console = self.setup.console
         self._prepare()
@@ -134,7 +134,7 @@ class SelfEvolutionEngine:
         if provenance.get("corpus") != self.setup.corpus.fingerprint:
             self.setup.console.warn("evolve.other_text")
         self._finish_promoted()
-        if records.load(Run, self.paths.evolution_run) != self.run:  # one that is not resumed
+        if records.load(Run, self.paths.evolution_run) != self.run:  # a run that is not resumed
             shutil.rmtree(self.paths.cycle(self._next_cycle).root, ignore_errors=True)
             if self.config.max_minutes:
                 size = affordable_bytes(self.setup, champion.to(self.setup.device), self.config)
@@ -172,8 +172,8 @@ class SelfEvolutionEngine:
         records.save(self.memory, self.paths.champions)
 
     def _run_cycle(self, number: int) -> str:
-        """Runs one cycle to its end in the statistics; returns the key of the message that says why
-        there is nothing left to do, if so."""
+        """Runs one cycle and records it in the statistics. Returns an empty string, or the key of
+        the message that says why there is nothing left to do."""
         console = self.setup.console
         this = self._cycle(number)
         try:
@@ -209,8 +209,8 @@ class SelfEvolutionEngine:
         )
 
     def _conclude(self, number: int, verdict: Verdict) -> None:
-        """Puts the trunk by, promotes, remembers and records, in this order. Each step may be done
-        again."""
+        """Keeps the trunk, promotes, remembers and records, in this order. After a kill, each step
+        can be repeated without harm."""
         paths = self.paths.cycle(number)
         if paths.trunk.exists():
             promote(paths.trunk, self.paths.trunk)
@@ -224,7 +224,7 @@ class SelfEvolutionEngine:
         statistics.record(self.stats, verdict.entry, self.paths.root)
 
     def _reason_to_stop(self) -> str:
-        """The key of the message that says why to stop before the last cycle, or an empty string."""
+        """The key of the message that says why to stop before the last cycle; empty to go on."""
         done = self.stats["total_evolutions"]
         if done >= self.run.last_cycle:
             return ""

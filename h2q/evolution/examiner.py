@@ -24,7 +24,7 @@ from h2q.model.tokenizer import decode
 from h2q.model.transformer import Transformer
 
 EXAMPLES = 3  # questions that are shown with their answers before and after
-_QUALITY_FACTS = 8  # or windows of prose, whose continuations are looked at
+_QUALITY_FACTS = 8  # facts, or windows of prose, whose answers or continuations are judged
 _WRITTEN_BYTES = 48
 
 
@@ -69,8 +69,8 @@ class Examiner:
         ]
 
     def quality(self, model: Transformer, facts: list[Fact]) -> Quality:
-        """How good the answers about a few of ``facts`` are, in all held-out wordings. Without facts:
-        how good the continuations of held-out prose are."""
+        """How good the answers about a few of ``facts`` are, in all held-out wordings. Without
+        facts: how good the continuations of held-out prose are."""
         return self._quality_of_answers(model, facts) if facts else self._quality_of_prose(model)
 
     def _quality_of_answers(self, model: Transformer, facts: list[Fact]) -> Quality:

@@ -17,7 +17,7 @@ LIFETIME_LEVEL = 0.05
 PROSE_TOLERANCE = 0.01  # bits per byte
 MATCH_TOLERANCE = 0.02  # exact match
 SAFE_LEVEL = 0.2  # of the test that prose is not worse by more than the tolerance
-CANARY_LEVEL = 0.001  # probability of so many right answers by chance
+CANARY_LEVEL = 0.001  # least probability of so many right answers by chance alone
 
 
 def level_of_attempt(attempt: int) -> float:
@@ -63,13 +63,13 @@ def judge(
 
 
 def most_forgotten(asked: int) -> float:
-    """How many of the ``asked`` facts learnt before may be forgotten. One always may: of fewer than
-    50 facts a single one is more than the tolerance, but shows nothing."""
+    """How many of the ``asked`` facts learnt before may be forgotten. One always may be: of fewer
+    than 50 facts, a single one is more than the tolerance, but proves nothing."""
     return max(1, MATCH_TOLERANCE * asked)
 
 
 def chance_of(objects: list[tuple[str, int]]) -> float:
-    """The share of right answers of a model that always gives the most frequent of ``objects``, each
-    of which comes with its count."""
+    """The share of right answers of a model that always gives the most frequent of ``objects``,
+    each of which comes with its count."""
     total = sum(count for _, count in objects)
     return max((count for _, count in objects), default=0) / max(1, total)

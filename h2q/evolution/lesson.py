@@ -1,9 +1,9 @@
 """Phase 2 of a cycle: the lesson, which is the text that a challenger is trained on.
 
 Facts become answerable when they are restated in many wordings, mixed with questions (arXiv
-2309.14316). So a lesson restates the facts of the plan, adds own answers and passages, leaves out
-what is held out, and replays some of the person's own text. Does not decide which facts are taught
-(``planning`` does), and does not train.
+2309.14316). So a lesson restates the facts of the plan, adds the model's own answers and passages,
+leaves out what is held out, and replays some of the person's own text. Does not decide which facts
+are taught (``planning`` does), and does not train.
 """
 
 import json
@@ -35,7 +35,7 @@ from h2q.system.messages.catalogue import message
 from h2q.system.paths import CyclePaths
 
 GENERATED_TEXT = "generated.txt"
-REPLAYED_TEXT = "replayed.txt"  # comes after the other in the order of names
+REPLAYED_TEXT = "replayed.txt"  # comes after the generated text in the order of names
 _POOL_PASSAGES = 400  # at least, from which passages are chosen
 _PASSAGE_BYTES = 400  # a usual size
 _PASSAGE_HEAD = 256  # bytes of a passage that are measured
@@ -166,7 +166,7 @@ def write_lesson(
     cycle: int,
     generator: random.Random,
 ) -> None:
-    """Writes the generated text and, in a file of its own, the replayed text of the person. Both are
+    """Writes the generated text and, in a file of its own, the person's replayed text. Both are
     shuffled: restatements of one fact must not stand side by side. A record keeps the cycle, kind
     and source of each document."""
     texts = [document.text for document in documents]

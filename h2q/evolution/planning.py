@@ -24,12 +24,12 @@ from h2q.evolution.examiner import EXAMPLES, bits_per_byte_each
 from h2q.evolution.records import Plan
 from h2q.system.files import sha256_of_file
 
-MOST_REVIEW = 0.6  # of the documents about facts, unless more was forgotten than may be
+MOST_REVIEW = 0.6  # of the documents about facts, unless too much was forgotten
 _PASSAGES = 0.2  # of the generated text, where there are facts too
 _MOST_EXPOSURES = 1.5  # times the setting, where few facts are left to be learnt
 _REVIEW_SHARE = 0.6  # of a new fact's exposures, for each fact learnt before
-_SIZED_FACTS = 64  # whose documents are written to estimate the size of one
-_FACTS_A_RELATION = 16  # about as many facts of each relation in one cycle
+_SIZED_FACTS = 64  # facts whose documents are written, to estimate the size of one document
+_FACTS_A_RELATION = 16  # about so many facts of each relation in one cycle
 _POOL_FACTOR, _LEAST_POOL, _MOST_POOL = 4, 64, 2048  # facts measured on dev before choosing
 
 
@@ -162,9 +162,8 @@ def _affordable_documents(
 def choose_pool(
     knowledge: KnowledgeBase, known: Container[str], wanted: int, generator: random.Random
 ) -> list[Fact]:
-    """Facts that are not ``known``, from which the ``wanted`` weakest are chosen. They are of a few
-    relations, because the wordings of each relation must be learnt too, but of as many relations
-    as are needed."""
+    """Facts that are not ``known``, from which the ``wanted`` weakest are chosen. They are of only
+    as many relations as are needed, because the wordings of each relation must be learnt too."""
     if not wanted:
         return []
     size = min(_MOST_POOL + wanted, max(_LEAST_POOL, _POOL_FACTOR * wanted))
@@ -191,8 +190,8 @@ def choose_weakest(
     count: int,
     generator: random.Random,
 ) -> list[Fact]:
-    """``count`` different facts, drawn in proportion to their cost on dev (``bits`` per byte). Facts
-    that are answered (``correct``) are drawn after all others."""
+    """``count`` different facts, drawn in proportion to their cost on dev (``bits`` per byte).
+    Facts that are answered (``correct``) are drawn after all others."""
     weights = np.where(correct, 1e-6, 1.0) * np.maximum(bits, 1e-3)
     # The largest of log(u) / w are a draw in proportion to w (Efraimidis and Spirakis 2006).
     keys = [np.log(max(generator.random(), 1e-300)) / weight for weight in weights]

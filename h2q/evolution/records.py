@@ -1,9 +1,9 @@
 """The records of an evolution, and the one place where they become JSON and are read again.
 
-``Plan``, ``Lesson``, ``Training`` and ``Verdict`` are the results of the four phases of a cycle. ``Run``
-and ``Memory`` hold what goes on over all cycles. Each record is one file below the checkpoints, so
-that a killed evolution can go on where it was. A file is always replaced as a whole. The person's
-own file is in ``statistics``.
+``Plan``, ``Lesson``, ``Training`` and ``Verdict`` are the results of the four phases of a cycle.
+``Run`` and ``Memory`` last over several cycles. Each record is one file below the checkpoints, so
+that a killed evolution can go on where it was. A file is always replaced as a whole. The file for
+the person is the work of ``statistics``.
 """
 
 import random
@@ -19,7 +19,7 @@ from h2q.system.errors import UnusableInput
 from h2q.system.files import read_json, write_json
 
 _MOST_RETAINED = 400  # facts learnt before that are asked again
-_SECONDS = "seconds"  # that a phase took: in its file, for the person, but not in its record
+_SECONDS = "seconds"  # that a phase took: in the file, for the person, but not in the record
 
 
 class Example(TypedDict):
@@ -87,8 +87,8 @@ class Verdict(Record):
 
 @dataclass(frozen=True)
 class Run(Record):
-    """One call for a number of cycles (``run.json``). ``settings``, ``splits`` and ``knowledge`` must
-    be the same when it goes on."""
+    """One call for a number of cycles (``run.json``). ``settings``, ``splits`` and ``knowledge``
+    must be the same when it is resumed."""
 
     last_cycle: int  # its number in the statistics
     first_cycle: int
@@ -101,7 +101,7 @@ class Run(Record):
 
 @dataclass(frozen=True)
 class Memory(Record):
-    """The best that the champions of one base model did so far, and what they learnt
+    """The best results of the champions of one base model so far, and what they learnt
     (``champions.json``)."""
 
     splits: str = ""
@@ -119,8 +119,8 @@ class Memory(Record):
         return names
 
     def after(self, cycle: int, verdict: Verdict) -> "Memory":
-        """The memory once the challenger of ``cycle`` is the champion. Of the facts learnt before it
-        takes the new answers only if no fewer of them are right."""
+        """The memory once the challenger of ``cycle`` is the champion. For the facts learnt before,
+        it takes the new answers only if at least as many of them are right."""
         known = {**self.known, **verdict.known}
         if sum(verdict.retained.values()) >= sum(self.known[name] for name in verdict.retained):
             known.update(verdict.retained)
@@ -171,7 +171,7 @@ def run_phase(kind: type[AnyRecord], path: Path, work: Callable[[], AnyRecord]) 
 
 
 def _decoded(value: Any, hint: Any) -> Any:
-    """A value of JSON as a value of the type ``hint``. Raises ``TypeError`` when it is of another."""
+    """A value of JSON as a value of the type ``hint``. Raises ``TypeError`` for another type."""
     origin, inner = get_origin(hint), get_args(hint)
     if origin is UnionType:  # with None, which is never written
         return _decoded(value, inner[0])

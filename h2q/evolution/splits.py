@@ -26,7 +26,7 @@ _SHARES = {"dev": 1, "gate": 2, "vault": 1}  # of the windows of prose
 
 @dataclass(frozen=True)
 class Splits:
-    """Held-out prose by split, the canaries, and a hash that changes when anything of it does."""
+    """Held-out prose by split, the canaries, and a hash that changes when any of them changes."""
 
     prose: dict[str, ByteStream]
     canaries: list[Fact]
@@ -45,7 +45,7 @@ def seal(
     """The splits of this text and knowledge base: always the same ones for the same input.
 
     At most about ``limit_bytes`` of prose are cut into windows of ``context_length`` bytes. The
-    windows are dealt out in the order of their hashes. A single window serves all three splits.
+    windows are dealt out in the order of their hashes. A split that gets no window uses all.
     """
     windows = heldout.windows(context_length, limit_bytes)
     hashes = {
@@ -72,14 +72,15 @@ def seal(
 
 
 def is_asked(fact: Fact, unasked_share: float, seed: int) -> bool:
-    """Whether questions about the subject may be trained on: never for ``unasked_share`` of them."""
+    """Whether questions about the subject of ``fact`` may be trained on. For the share
+    ``unasked_share`` of all subjects they may not."""
     digest = hashlib.sha256(f"{seed}\n{fact.lang}\n{fact.subject}".encode()).digest()
     return int.from_bytes(digest[:8], "big") >= unasked_share * 2**64
 
 
 def invent_canaries(knowledge: KnowledgeBase, seed: int) -> list[Fact]:
     """Facts in the form of the known ones that nobody can know. Each subject is made of halves of
-    two known names; its object is of the same relation, and neither of the two has it."""
+    two known names. Its object is one of the same relation, but of neither of the two."""
     generator = random.Random(f"{seed} canaries")
     canaries: dict[str, Fact] = {}
     for _ in range(20 * CANARIES):

@@ -1,8 +1,8 @@
 """The person's file of an evolution, ``evolution_stats.json``: four counters and a history.
 
-The counters are those of the README (进化统计). The history has one entry for each cycle; older versions
-wrote fewer keys. A cycle counts from the moment this file is written. The records that a killed
-evolution needs are in ``records``.
+The counters are those of the README (进化统计). The history has one entry for each cycle; older
+versions wrote fewer keys. A cycle counts from the moment this file is written. The records that a
+killed evolution needs are in ``records``.
 """
 
 from pathlib import Path

@@ -1,8 +1,8 @@
 """Many prompts at once: read from a file or a pipe, answered together, written as text or as JSON.
 
-A file holds a prompt on each line. Where its name ends with ``.jsonl`` it holds JSON lines: strings,
-or objects with ``prompt`` and, optionally, settings of their own, named like the flags. A line that
-cannot be used is reported and left out; the others are answered.
+A file holds a prompt on each line. Where its name ends with ``.jsonl`` it holds JSON lines:
+strings, or objects with ``prompt`` and, optionally, settings of their own, named like the flags. A
+line that cannot be used is reported and left out; the others are answered.
 """
 
 import functools
@@ -25,7 +25,7 @@ from h2q.system.errors import PromptsError, SettingError
 from h2q.system.files import parse_json
 
 STANDARD_INPUT = "-"
-_LINE_LIMIT_BYTES = 2**24  # a prompt may have 10 MB; a disk image is no prompt
+_LINE_LIMIT_BYTES = 2**24  # enough for a prompt of 10 MB, but not for a disk image
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Answer:
 
 
 def read_prompt(text: str) -> str:
-    """What ``--prompt`` means: ``-`` is all that comes from standard input."""
+    """The prompt that ``--prompt`` gives; ``-`` stands for all of standard input."""
     return decode(sys.stdin.buffer.read()) if text == STANDARD_INPUT else text
 
 
@@ -66,7 +66,7 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
 
 
 class PromptsFile:
-    """The prompts of a file. They are read when they are needed; ``broken`` counts lines left out."""
+    """The prompts of a file, read when they are needed; ``broken`` counts the lines left out."""
 
     def __init__(self, path: Path, sampling: SamplingConfig, console: Console):
         self.path = path

@@ -34,11 +34,11 @@ class Conversation:
         self.sampling = sampling
         self.console = console
         self.turns: list[tuple[str, str]] = []  # what was typed, what was answered
-        # So far, with those that were taken back: each answer has its own seed.
+        # How many so far, with those that were taken back: each answer has its own seed.
         self._answers = 0
 
     def run(self, first: str | None) -> None:
-        """Talks until ``quit``, ``exit``, ``q``, ``/bye`` or Ctrl-D."""
+        """Talks until a word of ``LEAVE`` or Ctrl-D; ``first`` is said before anything is typed."""
         with _line_editing(chat_history(self.model.path)):
             self.console.say("chat.help")
             if first:

@@ -2,11 +2,11 @@
 
 What is written is drawn from the model's probabilities with random numbers that are known
 beforehand. A draft is drawn with the same numbers from rough probabilities: where the two
-distributions agree, the bytes agree too (arXiv 2408.07978). That happens more often than with the
-most likely byte as the guess.
+distributions agree, the bytes agree too (arXiv 2408.07978). Such a guess is right more often than
+the most likely byte.
 
 The rough probabilities come from a table of the training text (``model.ngram``) and from the text
-itself: what followed the last time that the same ``_PASSAGE`` bytes stood there (prompt look-up,
+itself: the byte that followed when the same ``_PASSAGE`` bytes last occurred (prompt look-up,
 arXiv 2304.04487). Whether a guess counts is decided in ``generate``.
 """
 
@@ -18,7 +18,7 @@ from h2q.model.ngram import DraftTable
 _PASSAGE = 6
 _NOT_REPEATED = 0.5  # probability that a passage is not followed by the byte that followed before
 _CHEAP = 7  # bytes of a draft that cost almost nothing, as they are read with the last byte
-_SURE = 0.05  # with a lower probability that all bytes so far are right, a draft stays cheap
+_SURE = 0.05  # a draft grows longer only if all its bytes are right with at least this probability
 _REMEMBERED = 2**14  # passages of the text
 
 

@@ -1,14 +1,15 @@
-"""The loop that writes text without end: one stream or many, byte after byte.
+"""The loop that writes text of any length: one stream or many, byte after byte.
 
 What comes out is valid UTF-8, unless another grammar is asked for: bytes that would break it are
 masked, and the probabilities of the rest are normalised. Every stream has its own random numbers, a
 row for each byte, and ``Decoder`` computes each row as if it were alone: the text depends only on
 model, prompt and settings.
 
-Drafts (speculative decoding, arXiv 2211.17192) are guesses of the next bytes. They are read together
-with the last byte. Each position is then sampled as it would have been without a draft, with the
-random numbers that belong to it, and guesses count as long as they are what was sampled. So not only
-the distribution stays the same, but the text too. Does not know files or terminals.
+Drafts (speculative decoding, arXiv 2211.17192) are guesses of the next bytes. They are read
+together with the last byte. Each position is then sampled as it would have been without a draft,
+with the random numbers that belong to it. Guesses are kept up to the first one that differs from
+what was sampled. So not only the distribution stays the same, but also the text. Does not know
+files or terminals.
 """
 
 import functools
@@ -41,8 +42,8 @@ class Generated:
     """A continuation and how it came about."""
 
     text: bytes
-    reason: str  # why it ended: ``end``, ``length``, ``stop`` or ``loop``
-    nats: float  # its information under the model, without masks, at temperature 1
+    reason: str  # why it ended: ``end``, ``length``, ``stop``, ``loop`` or ``interrupted``
+    nats: float  # its negative log-likelihood, without masks, at temperature 1
 
     @property
     def bits_per_byte(self) -> float | None:
@@ -52,7 +53,7 @@ class Generated:
 
 @functools.lru_cache(maxsize=256)
 def _shared_sampler(temperature: float, top_k: int, top_p: float, min_p: float) -> Sampler:
-    """The same function for the same settings, so that ``step`` sees which rows are sampled alike."""
+    """The same function for the same settings: ``step`` then sees which rows are sampled alike."""
     return sampler(SamplingConfig(temperature, top_k=top_k, top_p=top_p, min_p=min_p))
 
 
@@ -70,7 +71,7 @@ class Stream:
         self.reason: str | None = None
         self.written = 0
         self.nats = 0.0  # of the text returned so far
-        # A text follows the mark that ended the text before it.
+        # As in training, a text follows the mark that ended the text before it.
         self._context = bytearray(prompt[-decoder.capacity :] or [END_OF_DOCUMENT])
         self._unread = bytes(self._context)
         self._draft = b""
@@ -87,7 +88,7 @@ class Stream:
         self._drafter = Drafter(decoder.drafts, sampling.temperature)
 
     def to_read(self, decoder: Decoder, slot: int, draft_bytes: int) -> bytes:
-        """What the decoder must read next: the bytes not read yet, and a draft of the bytes to come.
+        """What the decoder must read next: bytes not read yet, and a draft of the bytes to come.
 
         Where the context is full, its older half is dropped. So neither the cost of one byte nor
         the memory depends on how much text came before.
@@ -154,8 +155,8 @@ class Stream:
         return self._stop.finish()
 
     def noise(self, count: int) -> _Rows:
-        """The random numbers (N, V) of the next ``count`` bytes. They belong to the bytes: asked
-        again before a byte is written, they are the same."""
+        """The random numbers (N, V) of the next ``count`` bytes. They belong to the
+        bytes: a second call before a byte is written returns the same numbers."""
         if count > len(self._noise):
             shape = max(_NOISE_ROWS, count), VOCAB_SIZE
             greedy = self.sampling.temperature == 0
@@ -189,7 +190,7 @@ class Stream:
 
 
 def step(decoder: Decoder, active: dict[int, Stream], draft_bytes: int) -> dict[int, bytes]:
-    """One pass over the streams in these slots. Returns, for each, the text that has become certain.
+    """One pass over the streams in these slots. Returns for each the text that became certain.
 
     All rows that are sampled in the same way are sampled at once.
     """

@@ -34,8 +34,8 @@ class Grammar:
 
 def _text_mask(state: int, budget: int) -> NDArray[np.float64]:
     """The text may end between two characters only, and no character is begun for which ``budget``
-    is too small. Control characters except tab and line ends are forbidden: they are no text, and a
-    terminal would obey them."""
+    is too small. Control characters except tab and line ends are forbidden: they are not text,
+    and a terminal would obey them."""
     return _cached_text_mask(state, min(budget, _CHARACTER_BYTES))
 
 

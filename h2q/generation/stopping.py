@@ -57,7 +57,7 @@ class LoopGuard:
         self._equal = np.zeros(LONGEST_LOOP, dtype=np.int64)  # such bytes in a row, for each p
 
     def add(self, byte: int) -> bool:
-        """Whether the text is a loop with this byte."""
+        """Whether the text ends with a loop after this byte."""
         self._equal = np.where(self._before == byte, self._equal + 1, 0)
         self._before[1:] = self._before[:-1]
         self._before[0] = byte

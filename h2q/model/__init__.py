@@ -1,1 +1,1 @@
-"""Tensors in, tensors out."""
+"""The language model: tokens, layers and the forward passes. Knows no files and no training."""

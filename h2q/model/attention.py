@@ -1,11 +1,12 @@
 """Causal attention with rotary positions, and its gradient written for a processor's caches.
 
 The backward pass of PyTorch's fused kernel recomputes the weights. On a processor it takes six
-times as long as the forward pass. ``causal_attention`` keeps the weights, B·H·T²/2 numbers. It works
-block by block, with batched matrix products and few element-wise passes over what is in the cache.
+times as long as the forward pass. ``causal_attention`` keeps the weights, B·H·T²/2 numbers. It
+works block by block, with batched matrix products and few element-wise passes over what is in the
+cache. This is for training in bfloat16 on a processor; in all other cases PyTorch's own kernel and
+gradient are used.
 
-Shapes: B batch, T positions, H heads, D ``head_dim``, C = H·D. On other devices than the processor
-PyTorch's own gradient is used.
+Shapes: B batch, T positions, H heads, D ``head_dim``, C = H·D.
 """
 
 import functools
@@ -162,7 +163,8 @@ def _blocks(n_heads: int, length: int) -> Iterator[tuple[slice, slice, slice]]:
 def _block_outputs(
     query: Tensor, key: Tensor, value: Tensor, head_dim: int
 ) -> tuple[Tensor, Tensor, list[Tensor]]:
-    """Outputs (G, T, D), row sums (G, T) and weights of each block for G heads (G, T, D + extra).
+    """Outputs (G, T, D), row sums (G, T) and weights of each block, for G = B·H heads of
+    ``query``, ``key`` and ``value`` (G, T, D + extra).
 
     Writes what was subtracted from the scores into the extra columns of ``query``.
     """
@@ -223,7 +225,7 @@ def _block_gradients(
     weights: Sequence[Tensor],
     head_dim: int,
 ) -> Tensor:
-    """Gradients of queries, keys and values, (3, G, T, D), for G heads (G, T, D + extra).
+    """Gradients of queries, keys and values, (3, G, T, D), for G = B·H heads (G, T, D + extra).
 
     ``output_gradient`` is already divided by the row sums of ``weights``.
     """

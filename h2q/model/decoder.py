@@ -1,17 +1,17 @@
-"""The forward pass for writing: many streams, a few new bytes in each, and a cache of all earlier bytes.
+"""The forward pass for writing: many streams, a few new bytes in each, a cache of earlier bytes.
 
-It computes the logits that ``Transformer`` computes, on the processor, with products of rounded
-numbers (``integer_linear``). The bits of a row depend only on the text of that row: neither on how
-many streams are read together nor on how many bytes are read at once. So a seed gives the same text
-for one stream and among 64, with and without drafts.
+On the processor it computes the logits of ``Transformer``, approximately, because its products are
+those of rounded numbers (``integer_linear``). The bits of a row depend only on the text of that
+row: neither on how many streams are read together nor on how many bytes are read at once. So a seed
+gives the same text for one stream and among 64, with and without drafts.
 
 - The products are sums of integers, which are exact. Up to eight rows cost little more than one,
-  which makes drafts pay.
+  so drafts save time.
 - Attention reads the keys up to the end of the block of ``BLOCK`` positions that the query is in,
-  under a mask, so their number depends only on the query's position. A query is computed among so
-  many others (``_whole_queries``) that the kernel adds up as it does for many.
+  under a mask, so their number depends only on the query's position. A few queries are padded to
+  the number (``_whole_queries``) from which the kernel adds up in the same order as for many.
 
-A test compares every bit for all of these. Does not choose bytes: that is for ``generation``.
+A test compares every bit in all these cases. Does not choose bytes: that is for ``generation``.
 """
 
 import functools
@@ -57,7 +57,7 @@ def _rotating_product(layer: torch.nn.Linear, n_heads: int) -> Product:
 @torch.inference_mode()
 def _whole_queries(count: int, head_dim: int) -> int:
     """The smallest number of queries, ``count`` or more, whose products with keys and values have
-    the same bits as those of many queries. For a few queries a kernel may add up in another order."""
+    the same bits as those of many queries. For few queries a kernel may add up in another order."""
     generator = torch.Generator().manual_seed(0)
     keys = torch.randn(_PROBE_HEADS, 4 * BLOCK, head_dim, generator=generator)
     query = torch.randn(_PROBE_HEADS, 1, head_dim, generator=generator)
@@ -157,7 +157,7 @@ class Decoder:
         self._embedding = model.embedding.weight.detach().cpu()
         self._final_norm = norm(model.final_norm)
         self._output = _plain_product(model.output)
-        self._rounded = -(-self.capacity // BLOCK) * BLOCK  # keys are read by whole blocks
+        self._rounded = -(-self.capacity // BLOCK) * BLOCK  # keys are read in whole blocks
         cos, sin = rotary_table(self.capacity, config.head_dim, config.rotary_base)
         half = config.head_dim // 2
         angles = torch.complex(cos[:, :half], sin[:, half:])[:, None, None]

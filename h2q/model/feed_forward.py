@@ -1,4 +1,4 @@
-"""Feed-forward and dropout as autograd functions that read and write each element few times.
+"""Feed-forward and dropout as autograd functions that pass over memory only a few times.
 
 PyTorch's modules pass over memory once for the bias, once for the ReLU and once for its gradient,
 and draw one Bernoulli number at a time. On a processor this costs as much as the matrix products in
@@ -29,9 +29,9 @@ def feed_forward(x: Tensor, up: torch.nn.Linear, down: torch.nn.Linear) -> Tenso
 
 
 def dropout(x: Tensor, p: float, training: bool, residual: Tensor | None = None) -> Tensor:
-    """``x`` with a random share ``p`` of its elements set to zero and the others scaled by 1/(1 - p)
-    (arXiv 1207.0580), plus ``residual``. Draws one number from PyTorch's default generator, which
-    decides all elements."""
+    """``x`` with a random share ``p`` of its elements set to zero and the others scaled by
+    1/(1 - p) (arXiv 1207.0580), plus ``residual``. On a processor, one number from PyTorch's
+    default generator decides all elements."""
     if not training or p == 0.0:
         return x if residual is None else residual + x
     if x.device.type == "cpu":

@@ -21,15 +21,18 @@ from h2q.system.torch_private import fbgemm_multiplies, fbgemm_product
 
 Product = Callable[[Tensor], Tensor]
 _WEIGHT_LEVELS = 127
-# For rows of either sign and for rows that are not negative: how many integers are greater than the
-# one that stands for zero, and that one.
+# The number of levels above zero, and the integer that stands for zero: for rows of either sign,
+# and for rows without negative elements.
 _SIGNED, _NONNEGATIVE = (63, 64), (127, 0)
 _LEAST_SCALE = 1e-30  # for weights that are all zero
 
 
 def integer_product(weight: Tensor, bias: Tensor, nonnegative: bool = False) -> Product:
-    """A function from rows (N, in) to about rows · ``weight``ᵀ + ``bias``, (N, out), for ``weight``
-    (out, in). ``nonnegative`` rows, such as a ReLU's output, are rounded to steps half as wide."""
+    """A function from rows (N, in) to approximately rows · ``weight``ᵀ + ``bias``, (N, out).
+
+    ``weight`` is (out, in). Rows that are ``nonnegative``, such as the output of a ReLU, are
+    rounded to steps half as wide.
+    """
     levels, zero = _NONNEGATIVE if nonnegative else _SIGNED
     scale = weight.abs().amax(1).clamp_min_(_LEAST_SCALE) / _WEIGHT_LEVELS
     integers = (weight / scale[:, None]).round_()

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 TABLE_ROWS = 2**18  # at most
-# Five bytes of passage (a shorter one stands behind zeros), the byte that followed, and how often.
+# Five bytes of passage (zeros before a shorter one), the byte that followed, and how often.
 TABLE_COLUMNS = 7
 NO_DRAFTS: NDArray[np.uint8] = np.zeros((0, TABLE_COLUMNS), np.uint8)  # the table of an empty text
 _ORDERS = range(1, TABLE_COLUMNS - 1)  # lengths of passages
@@ -21,7 +21,7 @@ _MOST_TIMES = 255  # fits into a byte; the counts of more frequent passages are 
 _SAMPLED_BYTES = 2**22  # of a larger text
 _SAMPLE_PIECES = 64
 # Bytes that never followed a passage count this much more than in Witten and Bell's method, because
-# what is written is no copy of the training text.
+# what is written is not a copy of the training text.
 _CAUTION = 5.0
 _CACHED = 2**13  # passages, 2 KB each
 
@@ -69,7 +69,7 @@ def _order_table(data: NDArray[np.int64], order: int, most: int) -> NDArray[np.u
 
 
 class DraftTable:
-    """The probabilities that a ``draft_table`` gives. All texts share one."""
+    """The probabilities that a ``draft_table`` gives. All streams of a decoder share one object."""
 
     def __init__(self, rows: NDArray[np.uint8]):
         passages = np.zeros(len(rows), np.int64)

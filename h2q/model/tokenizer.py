@@ -9,8 +9,8 @@ import codecs
 VOCAB_SIZE = 256
 PAD = 0  # fills the last window of an epoch; never a target (README: 使用token 0进行填充)
 END_OF_DOCUMENT = 0xFF  # a byte that no UTF-8 text holds
-# Well-formed UTF-8 (Unicode 17.0, table 3-7) as an automaton. A state says which bytes the character
-# still needs; state 0 is between two characters. NUL is left out: it is the padding.
+# Well-formed UTF-8 (Unicode 17.0, table 3-7) as an automaton. A state says which bytes the
+# character still needs; state 0 is between two characters. NUL is left out: it is the padding.
 START = 0
 _CONTINUATION = (0x80, 0xBF)
 _RANGES = [
@@ -51,7 +51,7 @@ def encode(text: str) -> bytes:
 
 
 def decode(data: bytes) -> str:
-    """The text of ``data``; bytes that are no UTF-8 become U+FFFD."""
+    """The text of ``data``; bytes that are not UTF-8 become U+FFFD."""
     return data.decode("utf-8", "replace")
 
 

@@ -1,4 +1,4 @@
-"""The Transformer of the README: the model that is trained and measured. ``decoder`` writes with it.
+"""The Transformer of the README, which is trained and measured. ``decoder`` writes text with it.
 
 Pre-norm layers under a causal mask with rotary positions, as in GPT-NeoX with sequential
 residuals (arXiv 2204.06745): token embedding, layers, final norm, untied output layer. Dropout
@@ -23,7 +23,8 @@ _INIT_STD = 0.02  # as in GPT-2; smaller for the matrices that add to the residu
 
 
 class TransformerLayer(nn.Module):
-    """Self-attention and feed-forward, each behind a LayerNorm and added to its input."""
+    """Self-attention and feed-forward, each after a LayerNorm. Their outputs are added to their
+    inputs."""
 
     def __init__(self, config: ModelConfig):
         super().__init__()

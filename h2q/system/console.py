@@ -17,7 +17,7 @@ from typing import Any, Protocol, TextIO
 from h2q.system.errors import SaveFailed
 from h2q.system.messages.catalogue import message
 
-# C0 and C1 controls but tab and newline, and the marks that reorder text on the screen.
+# Control characters (C0 and C1) except tab and newline, and marks that reorder text on the screen.
 _UNPRINTABLE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]"
 )
@@ -35,30 +35,30 @@ def columns(text: str) -> int:
 
 
 def prepare_streams() -> None:
-    """Makes a terminal of another encoding (GBK) show what it can, and read whatever is typed,
-    instead of failing."""
+    """Makes the standard streams replace what the terminal's encoding (GBK, for example) does not
+    have, in what is shown and in what is typed. Python would raise an error instead."""
     for stream in (sys.stdin, sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             with contextlib.suppress(OSError, ValueError):
                 stream.reconfigure(errors="replace")
 
 
-# The columns and rows of the terminal behind a stream, where they are known.
+# From a stream to the columns and rows of its terminal; None where they are not known.
 _Measure = Callable[[TextIO], tuple[int | None, int | None]]
 
 
 class Advance(Protocol):
-    """Moves the bar to ``done`` units, with a ``note`` behind the time left."""
+    """Moves the bar to ``done`` units, with a ``note`` after the time left."""
 
     def __call__(self, done: int, note: str = "") -> None: ...
 
 
 class Console:
-    """Where the package reports to; ``Console(silent=True)`` shows only warnings."""
+    """Shows messages to the person; with ``silent`` only warnings, and lines of JSON."""
 
     def __init__(self, silent: bool = False):
         self.silent = silent
-        self._bar: Any = None  # of tqdm, which has no types, while one is shown
+        self._bar: Any = None  # that of tqdm while it is shown; tqdm has no types
 
     def say(self, key: str, **values: object) -> None:
         """One message of the catalogue, as a line on stdout."""
@@ -71,7 +71,7 @@ class Console:
             _emit(sys.stderr, printable(message(key, **values)) + "\n")
 
     def write(self, text: str) -> None:
-        """Text as it is, made harmless, on stdout at once: a part of a streamed answer."""
+        """Text on stdout at once, its control characters escaped: a part of a streamed answer."""
         if not self.silent:
             with self._above_bar():
                 _emit(sys.stdout, printable(text))
@@ -79,8 +79,8 @@ class Console:
     def data(self, line: str) -> None:
         """A line of JSON on stdout, even from a silent console.
 
-        A character that could act on a terminal becomes an escape of JSON. Data must arrive, unlike
-        sentences: raises ``SaveFailed`` where it cannot be written.
+        A character that could act on a terminal becomes an escape of JSON. Raises ``SaveFailed``
+        when the line cannot be written: unlike sentences, data must not get lost.
         """
         line = _UNPRINTABLE.sub(lambda match: f"\\u{ord(match[0]):04x}", line)
         encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
@@ -95,8 +95,8 @@ class Console:
 
     @contextlib.contextmanager
     def progress(self, total: int, done: int = 0) -> Iterator[Advance]:
-        """Shows a bar for ``total`` units on stderr, if that is a terminal; yields the function that
-        moves the bar."""
+        """Shows a bar for ``total`` units on stderr, if that is a terminal. Yields the function
+        that moves the bar."""
         if self.silent or not _is_terminal(sys.stderr):
             yield lambda done, note="": None
             return
@@ -119,7 +119,7 @@ class Console:
             finally:
                 bar, self._bar = self._bar, None
                 bar.close()
-                # A ^C that the terminal wrote behind the bar goes, too.
+                # Also removes a ^C that the terminal wrote after the bar.
                 if measure and (width := measure(sys.stderr)[0]):
                     _emit(sys.stderr, "\r" + " " * (width - 1) + "\r")
 
@@ -147,8 +147,8 @@ class Console:
 
 
 def _with_room_for_interrupt(measure: _Measure | None) -> _Measure:
-    """``measure`` with room for the ``^C`` that a terminal writes at Ctrl-C: behind a bar of the
-    whole width it would begin a new line, and the bar above it would stay."""
+    """``measure``, less the columns of the ``^C`` that a terminal writes at Ctrl-C. After a bar of
+    the whole width, the ``^C`` would begin a new line, and the bar above it would stay."""
 
     def narrower(stream: TextIO) -> tuple[int | None, int | None]:
         columns, rows = measure(stream) if measure else (None, None)

@@ -18,7 +18,10 @@ _KEPT_BYTES = 2**31 - 1
 
 
 def choose_device(name: str) -> str:
-    """``cpu`` or ``cuda`` for ``auto``, ``cpu`` or ``cuda``; ``SettingError`` when it is not there."""
+    """The device that ``name`` (``auto``, ``cpu`` or ``cuda``) stands for: ``cpu`` or ``cuda``.
+
+    Raises ``SettingError`` when this machine does not have it.
+    """
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cuda" and not torch.cuda.is_available():

@@ -1,6 +1,6 @@
 """Files that are never half written, and directories in which one process works at a time.
 
-Knows files as bytes and as JSON, and nothing of what they mean.
+Knows bytes and JSON. Does not know what a file means.
 """
 
 import contextlib
@@ -127,13 +127,14 @@ def link_or_copy(source: Path, target: Path) -> None:
                     os.fsync(stream.fileno())
             os.replace(temporary, target)
             _sync_rename(target)
-    finally:  # a rename between two links to one file does nothing
+    finally:  # a rename between two links to one file does nothing: the temporary one stays
         with contextlib.suppress(OSError):
             temporary.unlink()
 
 
 def promote(source: Path, target: Path) -> None:
-    """Makes ``source``, which is complete on disk, the new ``target``: one rename."""
+    """Replaces ``target`` by ``source``, which is complete on disk, in one rename. Raises
+    ``SaveFailed``."""
     with saving(target):
         os.replace(source, target)
         sync_directory(target.parent)
@@ -219,7 +220,7 @@ def locked_directory(directory: Path) -> Iterator[None]:
 def _lock(stream: TextIO) -> None:
     """Raises ``OSError`` when another process holds the lock."""
     if sys.platform == "win32":
-        stream.seek(1000)  # behind the process number, which others must be able to read
+        stream.seek(1000)  # after the process number, which others must be able to read
         msvcrt.locking(stream.fileno(), msvcrt.LK_NBLCK, 1)
     else:
         fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)

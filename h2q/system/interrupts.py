@@ -1,4 +1,5 @@
-"""Ctrl-C and termination, as a question that a long job asks between two steps, or as an error."""
+"""Ctrl-C and termination signals. A long job asks for them between two steps; elsewhere they raise
+an error. Saves nothing: that is for the job."""
 
 import contextlib
 import signal
@@ -11,7 +12,7 @@ _Handler = Callable[[int, FrameType | None], object]
 
 @contextlib.contextmanager
 def stop_requests() -> Iterator[Callable[[], bool]]:
-    """Yields a function that tells whether Ctrl-C, SIGTERM or SIGHUP came.
+    """Yields a function that tells whether Ctrl-C, SIGTERM or SIGHUP has arrived.
 
     The first request waits until the job asks. A second Ctrl-C raises ``KeyboardInterrupt`` at
     once. A signal that is ignored (``nohup``, a job in the background) stays ignored. Outside the
@@ -33,8 +34,8 @@ def stop_requests() -> Iterator[Callable[[], bool]]:
 
 @contextlib.contextmanager
 def termination_as_interrupt() -> Iterator[None]:
-    """SIGTERM and SIGHUP raise ``KeyboardInterrupt``, as Ctrl-C does, except within
-    ``stop_requests``: between two trainings, in an evaluation, while text is read."""
+    """Makes SIGTERM and SIGHUP raise ``KeyboardInterrupt``, as Ctrl-C does: while text is read, for
+    example, or between two training runs. Within ``stop_requests`` they do not raise."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -44,8 +45,8 @@ def termination_as_interrupt() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _handling(names: tuple[str, ...], handler: _Handler) -> Iterator[None]:
-    """Gives these signals to ``handler``; not one that is ignored or that the system does not have
-    (Windows has no SIGHUP)."""
+    """Lets ``handler`` handle these signals, except those that are ignored and those that the
+    system does not have (Windows has no SIGHUP)."""
     numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
     numbers = [n for n in numbers if signal.getsignal(n) not in (signal.SIG_IGN, None)]
     before = {number: signal.signal(number, handler) for number in numbers}

@@ -36,7 +36,7 @@ def programs() -> tuple[str, str]:
 
 
 def _interpreter() -> str:
-    name = "python" if os.name == "nt" else "python3"  # as a virtual environment has it
+    name = "python" if os.name == "nt" else "python3"  # its name in a virtual environment
     here, found = Path(sys.executable), shutil.which(name)
     activated = found is not None and Path(found).parent == here.parent
     if sys.prefix == sys.base_prefix or activated:

@@ -1,7 +1,7 @@
 """Where every file lies: below the output directory, in the working directory, in the package.
 
-Names and places are part of the contract with the person (README: 文件结构). No other module joins
-them.
+Names and places are part of the contract with the person (README: 文件结构). Other modules take them
+from here. Does not read or write anything.
 """
 
 from dataclasses import dataclass
@@ -87,7 +87,7 @@ class OutputPaths:
 
     @property
     def champions(self) -> Path:
-        """The best that the champions did so far."""
+        """The best results of the champions so far."""
         return self.evolution / "champions.json"
 
     @property

@@ -1,6 +1,6 @@
 """The names of PyTorch that are not public, each with a way to do without it.
 
-A later PyTorch may rename or drop them. Where one is missing, the public way is taken: it computes
+A later PyTorch may rename or drop them. Where one is missing, public names are used: they compute
 the same, or almost the same, more slowly. No other module uses such a name; a test takes each of
 them away in turn. Says nothing about what the numbers mean: that is for the callers.
 """
@@ -38,7 +38,10 @@ def linear_relu(rows: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 
 
 def zero_where_inactive_(gradient: Tensor, activation: Tensor) -> Tensor:
-    """Sets ``gradient`` to zero where ``activation``, of a ReLU, is not positive; returns it."""
+    """Sets ``gradient`` to zero where ``activation``, the output of a ReLU, is not positive.
+
+    Returns ``gradient``.
+    """
     kernel = getattr(getattr(torch.ops.aten, "threshold_backward", None), "grad_input", None)
     if kernel is None:
         return gradient.masked_fill_(activation <= 0, 0.0)
@@ -77,14 +80,14 @@ def fbgemm_multiplies() -> bool:
 def fbgemm_product(
     integers: Tensor, scale: Tensor, levels: int, zero: int
 ) -> Callable[[Tensor], Tensor]:
-    """A function of rows (N, in) to rows · (``integers`` · ``scale``)ᵀ, (N, out).
+    """A function from rows (N, in) to rows · (``integers`` · ``scale``)ᵀ, (N, out).
 
-    ``integers`` (out, in) are those of int8, with a ``scale`` (out,) for each output. The rows are
-    rounded to multiples of 1 / ``levels``, and to integers of 8 bits, of which ``zero`` stands
-    for 0.
+    ``integers`` (out, in) fit into int8; ``scale`` (out,) holds one scale for each output. The
+    elements of the rows are rounded to multiples of 1 / ``levels``. They are kept as integers of 8
+    bits, in which ``zero`` stands for 0.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # PyTorch announces the end of its quantized tensors
+        warnings.simplefilter("ignore")  # PyTorch warns that it will remove quantized tensors
         zeros = torch.zeros(len(scale), dtype=torch.long)
         weight = torch.quantize_per_channel(
             integers * scale[:, None], scale.double(), zeros, 0, torch.qint8

@@ -8,13 +8,13 @@ from h2q.training.trainer import LocalModelTrainer
 
 
 def time_steps(trainer: LocalModelTrainer, count: int) -> float:
-    """Seconds that the mean step of the run takes, from the median of ``count``, after a first one.
+    """Mean seconds of a step of the run, from the median of ``count`` steps after a first one.
 
-    Only for a run that is not made: it changes the weights.
+    Only for a trainer that is not used afterwards: the steps change its weights.
     """
     schedule, position = trainer.schedule, trainer.position
     cost = schedule.mean_depth(position.progress) / len(trainer.model.layers)
-    # The first step is one of the end of the run, with all layers: it needs the most memory.
+    # The first step is like those at the end of the run, with all layers: these need most memory.
     position.progress = 1.0
     schedule.train_all_layers()
     seconds = []
@@ -26,5 +26,5 @@ def time_steps(trainer: LocalModelTrainer, count: int) -> float:
 
 
 def checkpoint_bytes(trainer: LocalModelTrainer) -> int:
-    """What a checkpoint takes on disk, nearly; the optimizers' share is there after a step."""
+    """About the size of a checkpoint on disk. Before the first step the optimizers hold nothing."""
     return sum(tensor.nbytes for tensor in trainer.tensors().for_file().values())

@@ -1,4 +1,4 @@
-"""Muon: an optimizer that makes the momentum of each matrix orthogonal before it updates the weights.
+"""Muon: an optimizer that makes the momentum of each matrix orthogonal before the update.
 
 The method is that of ``torch.optim.Muon`` (Keller Jordan et al.,
 https://kellerjordan.github.io/posts/muon/; scaled as in arXiv 2502.16982), which iterates on each
@@ -29,7 +29,7 @@ class Muon(torch.optim.Optimizer):
         momentum: float = 0.95,
         dtype: torch.dtype = torch.float32,
     ):
-        """``dtype`` is the precision of the orthogonalization; weights and momentum stay float32."""
+        """``dtype`` is that of the orthogonalization; weights and momentum stay float32."""
         defaults = {"lr": lr, "weight_decay": weight_decay, "momentum": momentum, "blocks": 1}
         super().__init__(groups, defaults)
         self.dtype = dtype

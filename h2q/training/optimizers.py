@@ -1,4 +1,7 @@
-"""Which optimizer changes which weight, with which settings. Does not know when the learning rate changes."""
+"""Which optimizer changes which weight, with which settings.
+
+Does not know when the learning rate changes: that is for ``schedule``.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -93,8 +96,8 @@ def _layer(name: str) -> int:
 def _state_of(
     optimizer: torch.optim.Optimizer, name: str, parameter: nn.Parameter, state: Tensors
 ) -> Tensors:
-    """The part of ``state`` that ``optimizer`` keeps of one weight; ``ValueError`` if it lacks one of
-    its tensors, or one has another shape or type."""
+    """The part of ``state`` that ``optimizer`` keeps of one weight. Raises ``ValueError`` if a
+    tensor is missing or has another shape or type."""
     is_adamw = isinstance(optimizer, torch.optim.AdamW)
     kept = {}
     for key in ("step", "exp_avg", "exp_avg_sq") if is_adamw else ("momentum_buffer",):

@@ -1,6 +1,6 @@
 """What a person sees of a training run: its lines, its bar, an estimate of its time, sample text.
 
-Does not change the run. The few lines about files that are moved or restored are not here.
+Does not change the run. The few lines about files that are moved or restored are printed elsewhere.
 """
 
 import contextlib
@@ -113,7 +113,7 @@ class ProgressReporter:
 
     def estimate(self, seconds: float) -> None:
         """Says once a session how long the run will take. Called after each step with its
-        ``seconds``; the first few decide."""
+        ``seconds``; the estimate comes from the first few."""
         timed, schedule, position = self._timed_seconds, self._schedule, self._position
         if schedule.by_time or len(timed) >= _ESTIMATE_AFTER_STEPS:
             return
@@ -125,7 +125,7 @@ class ProgressReporter:
         if remaining >= 60:
             epoch = duration(schedule.batches_per_epoch * pace)
             self._console.say("train.estimate", epoch=epoch, total=duration(remaining))
-        if remaining >= _LONG_SECONDS and not self._fine_tuning:  # where presets do not apply
+        if remaining >= _LONG_SECONDS and not self._fine_tuning:  # which takes no preset
             self._console.say("train.quicker")
 
     def epoch(self, entry: LogEntry) -> None:

@@ -1,7 +1,7 @@
 """The plan of a run: its learning rate, its depth, how much of it is done and when it ends.
 
-A run is planned by epochs, or by time where ``max_minutes`` says so. Works on numbers alone: knows no
-model, no text and no clock.
+A run is planned by epochs, or by time where ``max_minutes`` says so. Works on numbers alone: knows
+no model, no text and no clock.
 """
 
 import math
@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from h2q.checkpoint.saved_run import Position
 from h2q.config import ModelConfig, TrainingConfig
 
-_PACE_STEPS = 25  # the pace is the median time of so many steps; the first few are slow
+_PACE_STEPS = 25  # the pace is the median time of this many steps; the first few are slow
 _FEWEST_PACE_STEPS = 4
-_EVALUATION_SPEED = 3  # bytes a second, as a multiple of those that are trained
+_EVALUATION_SPEED = 3  # bytes a second in an evaluation, as a multiple of those in training
 
 
 def rate_share(config: TrainingConfig, step: int, progress: float) -> float:
@@ -62,7 +62,8 @@ class Schedule:
         return self._least_depth if progress < self.config.growth else self._n_layers
 
     def restore_depth(self, depth: int) -> None:
-        """Trains at least the first ``depth`` layers, which were trained before the run was resumed.
+        """Trains at least the first ``depth`` layers: those that were trained before the run was
+        resumed.
 
         Raises ``ValueError`` if they are fewer than any run of these settings trains.
         """
@@ -119,9 +120,10 @@ class Schedule:
         position.progress = min(1.0, position.step / self.total_steps)
 
     def advance_by_time(self, position: Position, seconds: float) -> None:
-        """Adds to the progress the share that the last step has of all steps left in the planned time.
+        """Moves the progress on by one step, in a run that is planned by time.
 
-        ``seconds`` is what this step took. So the run ends in time and passes through the whole
+        The step was one of those that fit into the time left; its part of the progress left is
+        added. ``seconds`` is what it took. So the run ends in time and passes through the whole
         schedule, even if the machine slows down or speeds up.
         """
         recent = [*position.step_seconds, seconds][-_PACE_STEPS:]
@@ -140,8 +142,8 @@ class Schedule:
     # What the rest of the run costs
 
     def mean_depth(self, progress: float) -> float:
-        """How many layers are trained in the mean of the remaining steps. The cost of a step is
-        nearly proportional to it."""
+        """The mean number of layers that are trained in the remaining steps. The cost of a step is
+        nearly proportional to this number."""
         growth = self.config.growth
         if progress >= growth:
             return self._n_layers

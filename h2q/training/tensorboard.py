@@ -19,7 +19,7 @@ class TensorBoardCurves:
     before."""
 
     def __init__(self, output_dir: Path, first_step: int):
-        """Raises ``SettingError`` if the extra is missing, ``SaveFailed``."""
+        """Raises ``SettingError`` if the extra is missing, and ``SaveFailed``."""
         require_tensorboard()
         from torch.utils.tensorboard import SummaryWriter
 

@@ -1,4 +1,4 @@
-"""One training step: what a batch does to a model. Loss, gradients, clipping, updates of the weights.
+"""One training step, which trains a model on one batch: loss, gradients, clipping, updates.
 
 Everything random in a step depends on the seed and the number of the step alone. Does not know when
 a step is made, nor how far the run is, and knows no files and no text.
@@ -51,7 +51,7 @@ class TrainStep:
         depth: int,
         updates: int = 1,
     ) -> tuple[float, int]:
-        """Trains the first ``depth`` layers on a batch (B, T) in ``updates`` updates of the weights.
+        """Trains the first ``depth`` layers on a batch (B, T), in ``updates`` updates of weights.
 
         ``step`` is the number of the step, from 0. ``replayed`` (B, T) marks the targets that are
         learnt from the teacher too. Returns the loss in nats, summed over the predicted bytes, and
@@ -63,7 +63,8 @@ class TrainStep:
         batch = [tokens.to(self._device) for tokens in (inputs, targets, replayed)]
         loss_sum, count = 0.0, 0
         for number, part in enumerate(_cut(batch, updates)):
-            # Its own seed: no random state to save, and nothing else can disturb dropout.
+            # Each update has its own seed: no random state must be saved, and nothing else can
+            # disturb dropout.
             torch.manual_seed(_update_seed(self._config.seed, step, number))
             inputs, targets, replayed = part
             part_count = int((targets != PAD).sum())
@@ -125,8 +126,8 @@ def _cut(batch: list[Tensor], updates: int) -> list[list[Tensor]]:
 
 
 def _change_by_teacher(predicted: Tensor, logits: Tensor, targets: Tensor) -> Tensor:
-    """By how many nats the loss on N bytes changes, in all, if the teacher's prediction (N, V) is the
-    target of the ``logits`` (N, V) in place of the bytes ``targets`` (N,) themselves.
+    """The change in the loss on N bytes, in nats, if the target of the ``logits`` (N, V) is the
+    teacher's prediction ``predicted`` (N, V) instead of the bytes ``targets`` (N,) themselves.
 
     Text that is repeated often is then not memorized, and the model keeps what the teacher knew of
     it (arXiv 1503.02531, 1606.09282).

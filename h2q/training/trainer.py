@@ -2,8 +2,8 @@
 
 The state of a run is its weights, its optimizers and its position. Everything random depends on the
 seed and the step alone, so there is no random state to save. A run that was killed and resumed ends
-bit for bit like one that was not (on the same machine, PyTorch and number of threads). Does not know
-how a step changes the weights (``train_step``) nor when the run ends (``schedule``).
+bit for bit like one that was not, on the same machine, with the same PyTorch and number of threads.
+Does not know how a step changes the weights (``train_step``), nor when the run ends (``schedule``).
 """
 
 import math
@@ -68,7 +68,7 @@ class LocalModelTrainer:
         ``fine_tuning`` starts from a trained model instead of random weights. ``dtype`` is that of
         the computation; weights and optimizers stay float32. ``curves`` is told of every step and
         epoch. Raises ``SettingError`` when the settings or the text are not those of
-        ``resume_from``, ``ModelFileError`` when its tensors do not fit them.
+        ``resume_from``, and ``ModelFileError`` when its tensors do not fit them.
         """
         self.corpus = corpus
         self.paths = OutputPaths(Path(output_dir))
@@ -89,8 +89,6 @@ class LocalModelTrainer:
         if resume_from is not None:
             self._restore(resume_from)
         self._set_rate()
-        self._clock = time.monotonic()
-        keep_freed_memory()
 
     def _begin_anew(self, model_config: ModelConfig) -> None:
         """Position and model before the first step."""
@@ -109,6 +107,7 @@ class LocalModelTrainer:
 
     def _prepare_steps(self) -> None:
         """Makes the plan of the run, its report to a person, its optimizers and its step."""
+        keep_freed_memory()
         config, tuning = self.config, self._fine_tuning
         self.batches_per_epoch = batches_per_epoch(
             self.corpus.train, self.model.config.context_length, config.batch_size
@@ -130,7 +129,7 @@ class LocalModelTrainer:
 
     @property
     def total_steps(self) -> int:
-        """How many steps a run has that is planned by epochs."""
+        """How many steps the run has, if it is planned by epochs."""
         return self.schedule.total_steps
 
     @property
@@ -150,7 +149,7 @@ class LocalModelTrainer:
 
         The model is the one of the epoch with the lowest held-out loss. Raises ``Interrupted``
         when asked to stop by a signal (everything is saved then), ``TrainingDiverged`` before a
-        loss or gradient that is not finite could reach the weights, ``SaveFailed``.
+        loss or gradient that is not finite could reach the weights, and ``SaveFailed``.
         """
         self.progress.announce()
         for directory in (self.paths.root, self.paths.checkpoints, self.paths.model.parent):
@@ -200,7 +199,7 @@ class LocalModelTrainer:
         """Trains on a batch (B, T), whose rows begin at ``starts`` (B,) of the training text, and
         moves on; returns its loss in nats per byte."""
         position, schedule, tuning = self.position, self.schedule, self._fine_tuning
-        self.model.train(position.epoch >= self.config.dropout_after_epochs)  # only for dropout
+        self.model.train(position.epoch >= self.config.dropout_after_epochs)  # for dropout only
         replayed = None
         if tuning is not None and starts is not None:
             replayed = tuning.replayed(starts, targets.shape[1], len(self.corpus.train))
@@ -223,8 +222,8 @@ class LocalModelTrainer:
         return loss_sum / count
 
     def _record(self, loss: float) -> float:
-        """Counts a step with this ``loss``, and tells it to the person and to the curves; returns the
-        seconds that the step took."""
+        """Counts a step with this ``loss``, and reports it to the person and to the curves. Returns
+        the seconds that the step took."""
         position = self.position
         if position.first_loss is None:
             position.first_loss = loss
@@ -281,7 +280,8 @@ class LocalModelTrainer:
         position.log.append(entry)
         position.begin_next_epoch()
         self._tick()
-        # The log first: a kill between the two repeats the epoch and writes the same log again.
+        # The log comes first: after a kill between the two, a resumed run repeats the epoch and
+        # writes the same log again.
         write_json(self.paths.training_log, position.log)
         best = best_before is None or entry["eval_loss"] < best_before["eval_loss"]
         path = self._save(best)
@@ -300,7 +300,7 @@ class LocalModelTrainer:
             "environment": environment(self.device, self.dtype),
         }
         text = sample_text(len(self.corpus.train), self.corpus.train.read)
-        self.model.drafts = torch.from_numpy(draft_table(text))  # also of a model that is returned
+        self.model.drafts = torch.from_numpy(draft_table(text))  # the returned model has them too
         deliver(self.model, provenance, self.paths)
 
     # Saved and resumed

@@ -4,9 +4,8 @@ import torch
 
 from h2q.checkpoint.container import Tensors
 
-_STEPS = (
-    "steps"  # key in the saved state of the number of steps in the sums; no weight has this name
-)
+# The key in a saved state for the number of steps in the sums; no weight has this name.
+_STEPS = "steps"
 
 
 class WeightAverage:

@@ -1,1 +1,1 @@
-"""The sentences that a person reads, split by room; ``catalogue`` puts the rooms together."""
+"""The sentences that a person reads, a module for each folder; ``catalogue`` puts them together."""

@@ -1,10 +1,10 @@
 """The catalogue: every sentence that a person reads, in Chinese and in English.
 
 A sentence has a key; ``{names}`` in it are filled in with ``str.format``. The sentences of a folder
-are in the room of that name beside this module; ``cli`` says those of other rooms too, as it
-reports on everything. The room ``system`` also holds what ``config`` and several folders say. The
-lines that the README shows (epoch, batch, evaluation, final block, statistics) stay as they are
-there, to the letter. Does not print: that is ``console``.
+are in the module of that name beside this one, called a room. ``cli`` also uses sentences of other
+rooms, because it reports on everything. The room ``system`` also holds the sentences of ``config``,
+and those that several folders share. The lines that the README shows (epoch, batch, evaluation,
+final block, statistics) stay exactly as they are there. Does not print: that is for ``console``.
 """
 
 import os
@@ -41,7 +41,7 @@ def message(key: str, /, **values: object) -> str:
 
 
 def message_in(language: str, key: str, /, **values: object) -> str:
-    """The sentence with that key in ``language``, for where the one in use cannot be shown."""
+    """The sentence with that key in ``language``, where the language in use cannot be shown."""
     return MESSAGES[key][LANGUAGES.index(language)].format(**_programs, **values)
 
 
@@ -72,5 +72,5 @@ def default_language() -> str:
 
 
 def set_programs(train: str, chat: str) -> None:
-    """Chooses the commands with which messages say that the two programs are started."""
+    """Sets the commands that start the two programs, as messages show them."""
     _programs.update(train_program=train, chat_program=chat)
