@@ -108,6 +108,7 @@ class LocalModelTrainer:
     def _prepare_steps(self) -> None:
         """Makes the plan of the run, its report to a person, its optimizers and its step."""
         keep_freed_memory()
+        self._clock = time.monotonic()
         config, tuning = self.config, self._fine_tuning
         self.batches_per_epoch = batches_per_epoch(
             self.corpus.train, self.model.config.context_length, config.batch_size

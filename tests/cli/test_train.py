@@ -295,6 +295,12 @@ def test_a_resumed_run_goes_on_with_what_is_saved(place, capsys):
     assert error.value.key == "resume.differs"
 
 
+def test_a_run_that_has_nothing_to_resume_begins(place, capsys):
+    do("--epochs", 1, "--resume")
+    assert "从头" in capsys.readouterr().out
+    assert (place / MODEL_PATH).exists()
+
+
 def test_what_a_killed_process_left_is_removed(place):
     paths = OutputPaths(place)
     left = [
