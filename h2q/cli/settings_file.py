@@ -70,15 +70,17 @@ def _read_toml(path: Path) -> dict[str, Any]:
 
 def _toml_reader() -> Callable[[str], dict[str, Any]]:
     """A function that parses TOML: of the standard library, or of tomli on Python 3.10."""
+    reader: Callable[[str], dict[str, Any]]
     with contextlib.suppress(ModuleNotFoundError):
         import tomllib
 
-        return tomllib.loads
+        reader = tomllib.loads
+        return reader
     try:
         import tomli
     except ModuleNotFoundError as error:
         raise SettingError("extra.missing", name="tomli", extra="toml") from error
-    reader: Callable[[str], dict[str, Any]] = tomli.loads
+    reader = tomli.loads
     return reader
 
 
