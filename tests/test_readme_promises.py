@@ -1,7 +1,7 @@
 """Each line of the original README on architecture, training and data, by its own words.
 
 What the lines on speed of learning, evolution and files promise is tested where it is done:
-``test_cli``, ``test_evolution``, ``test_trainer``.
+``tests/cli``, ``tests/evolution``, ``tests/training``.
 """
 
 from dataclasses import replace
