@@ -179,7 +179,8 @@ def load_knowledge_base(
         raise KnowledgeError("knowledge.missing", path=directory)
     wordings = read_wordings(shipped_knowledge_dir() / WORDINGS_NAME)
     if (directory / WORDINGS_NAME).is_file():
-        wordings.update(read_wordings(directory / WORDINGS_NAME))
+        for relation, by_language in read_wordings(directory / WORDINGS_NAME).items():
+            wordings[relation] = {**wordings.get(relation, {}), **by_language}
     source = _Source(directory, wordings, context_length, encoding)
     base = KnowledgeBase(_index(source, index_path), wordings)
     if not base.fact_count and not base.passage_count:

@@ -208,3 +208,16 @@ def test_own_relations_and_own_wordings_need_no_code(tmp_path):
     ]
     assert questions(base.wordings, owner, TRAIN) == ["Whose {subject}?"]
     assert all(questions(base.wordings, owner, split) for split in HELD_OUT)
+
+
+@pytest.mark.parametrize("relation", ["*", "capital_of"])
+def test_own_wordings_in_one_language_leave_those_of_the_other(tmp_path, relation):
+    directory = tmp_path / "kb"
+    same = {"relation": "hobby" if relation == "*" else relation}
+    write_facts(directory, fact(1, **same), fact(2, **same, subject="张三", lang="zh"))
+    own = {relation: {"en": {"statements": ["{object}: {subject}."], "questions": ["{subject}?"]}}}
+    (directory / "wordings.json").write_text(json.dumps(own), encoding="utf-8")
+    base = load_knowledge_base(directory)
+    english, chinese = base.facts()
+    assert statements(base.wordings, english) == ["{object}: {subject}."]
+    assert len(statements(base.wordings, chinese)) > 1
