@@ -1,4 +1,4 @@
-"""Whether a byte costs the same in a small text and a large one, in one file and in many.
+"""Does the cost of a byte depend on the size of the text, or on the number of files?
 
     python benchmarks/scale.py [--repeats 3] [--steps 5] [--directory DIR] [--json FILE]
 

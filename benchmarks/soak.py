@@ -152,7 +152,7 @@ class Worker:
         return json.loads(line)
 
     def answers_within(self, seconds: float) -> bool:
-        """False when it had to be killed, which it is as soon as the time is over."""
+        """Waits for the answer. Kills the process and returns False when the time is over."""
         try:
             self.process.wait(seconds)
         except subprocess.TimeoutExpired:

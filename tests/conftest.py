@@ -93,7 +93,7 @@ def run_script(name: str | Path, *arguments, cwd: Path, **options) -> subprocess
 
 
 def plain_environment() -> dict[str, str]:
-    """That of an installation without extras."""
+    """The environment variables of an installation without extras."""
     return {**os.environ, "PYTHONPATH": str(REPOSITORY / "tests" / "plain_install")}
 
 
@@ -143,7 +143,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def cache(tmp_path: Path) -> Path:
-    """Where transcoded text goes; not there yet."""
+    """The directory of transcoded text, which does not exist yet."""
     return tmp_path / "cache"
 
 
@@ -170,7 +170,7 @@ def unrounded(monkeypatch):
 
 @pytest.fixture(params=[True, False], ids=["fbgemm", "float32"])
 def each_kernel(request, monkeypatch):
-    """Products with FBGEMM, and as where it is missing."""
+    """Runs a test twice: with the products of FBGEMM, and as if it were missing."""
     from h2q.model import integer_linear
 
     if not request.param:

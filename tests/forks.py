@@ -115,7 +115,7 @@ class ForkServer:
 
 @functools.cache
 def fork_server() -> ForkServer:
-    """The one of this process, started when the first test asks."""
+    """The server of this process. It starts when the first test asks for it."""
     server = ForkServer().__enter__()
     atexit.register(server.__exit__)
     return server

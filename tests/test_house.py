@@ -54,7 +54,7 @@ def test_every_folder_has_its_floor():
 
 @each_module
 def test_a_module_imports_only_from_lower_floors(module):
-    """Or from its own folder."""
+    """It may import from its own folder too."""
     above = {
         name
         for name in own_imports(module)
@@ -95,7 +95,7 @@ def test_a_module_has_tests_of_its_own(module):
 
 
 def test_the_package_itself_imports_none_of_its_modules():
-    """But for type checkers, and for who uses a public name."""
+    """Exceptions: what only type checkers read, and a public name when it is first used."""
     body = [
         node
         for node in TREES["h2q"].body
@@ -166,7 +166,7 @@ def test_no_module_runs_text_or_pickles(module):
 
 @each_module
 def test_no_module_knows_the_network(module):
-    """But for the one that forbids it."""
+    """The only exception is the module that forbids it."""
     if module != "h2q.system.offline":
         assert not {name.split(".")[0] for name in imports(module)} & NETWORK
 
@@ -182,7 +182,7 @@ def test_torch_is_loaded_from_files_in_one_place_only():
 
 
 def names_of_others(tree: ast.AST) -> set[str]:
-    """Names that begin with an underscore, of anything but the code's own classes and modules."""
+    """Names with a leading underscore, unless they belong to the code's own classes and modules."""
     own = {"self", "cls", "super()"}
     used = {
         node.attr

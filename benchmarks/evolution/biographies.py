@@ -70,7 +70,7 @@ def raw_texts(knowledge, size_bytes: float, config, seed: int, with_questions: b
 
 
 def restated_texts(knowledge, size_bytes: float, config, seed: int) -> list[str]:
-    """Everybody in all wordings, evenly."""
+    """Documents about each person in all wordings, with the same number for everybody."""
     facts = list(knowledge.facts())
     trial = write_about([(f, 7) for f in facts], knowledge, config, seed, random.Random(0))
     each = 7 * size_bytes / sum(len(item.text) + 2 for item in trial)

@@ -22,7 +22,7 @@ from h2q.evolution import gate
 
 
 def answers(generator, entities: int, flipped: float):
-    """Wrong answers (0 or 1) of champion and challenger; some flip, either way alike."""
+    """Wrong answers (0 or 1) of champion and challenger; some flip, as often one way as the other."""
     before = generator.random(entities) < 0.5
     flips = generator.random(entities) < flipped
     after = np.where(flips, ~before, before)

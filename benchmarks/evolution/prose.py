@@ -63,7 +63,7 @@ def write_case(directory: Path, case: str, text: str, seed: int) -> None:
 
 
 def train_longer(engine: SelfEvolutionEngine, directory: Path, base: Path, passes: int, seed: int):
-    """B1: the base after so many passes more over its text."""
+    """B1: trains the base for ``passes`` more passes over its text."""
     dev = engine.setup.splits.prose["dev"]
     corpus = replace(engine.setup.corpus, heldout=dev)
     base_config = engine.setup.training

@@ -49,7 +49,7 @@ def test_costs_are_those_of_a_plain_pass(model):
 
 
 def test_a_match_is_what_greedy_decoding_writes(model):
-    """Here an empty answer: as the second of two right answers it counts, anything else does not."""
+    """The model writes an empty answer, which counts where it is the second of two right answers."""
     with torch.no_grad():
         model.output.weight.zero_()
         model.output.bias.zero_()

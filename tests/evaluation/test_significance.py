@@ -56,7 +56,7 @@ def test_fewer_clusters_than_a_spread_needs_prove_nothing():
 
 
 def test_the_difference_is_that_of_two_ratios():
-    """Of sums over sizes, not of the means of shares."""
+    """Each ratio is a sum of costs over a sum of sizes, not a mean of shares."""
     found = paired_difference([8, 2, 3, 4], [4, 2, 1, 4], [4, 1, 1, 2], [1, 2, 3, 4], 0.025)
     assert found.mean == pytest.approx((17 - 11) / 8)
 

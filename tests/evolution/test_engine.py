@@ -177,7 +177,7 @@ def test_shuffled_objects_are_not_promoted(visited, monkeypatch):
 
 
 def test_without_the_gate_the_harm_would_be_kept(visited, monkeypatch):
-    """The test above has power."""
+    """Shows that the test above can fail."""
     before = model_hash(visited)
     monkeypatch.setattr(lesson, "write_about", shuffled_objects(lesson.write_about))
     monkeypatch.setattr(gate, "judge", lambda *_: gate.Decision(True, "gate.better"))

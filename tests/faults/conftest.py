@@ -37,7 +37,7 @@ def root():
 
 @pytest.fixture(scope="session")
 def mounts(root):
-    """The right to mount in a namespace of one's own."""
+    """Skips the test where a process may not mount in its own namespace."""
     if shutil.which("unshare") is None:
         pytest.skip("needs unshare")
     probe = ["unshare", "-m", "mount", "-t", "tmpfs", "none", "/mnt"]

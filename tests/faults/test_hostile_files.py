@@ -138,7 +138,7 @@ D.save = save_and_die
 
 
 def test_row_33_a_pipe_is_no_model(nursery, tmp_path):
-    """It would never come to an end."""
+    """Reading it would never end."""
     os.mkfifo(tmp_path / "pipe.pt")
     for path in (tmp_path / "pipe.pt", "/dev/zero"):
         ending = nursery.chat("--model", path, cwd=tmp_path)

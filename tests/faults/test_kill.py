@@ -18,7 +18,7 @@ def evolutions(nursery, tmp_path_factory):
 
 
 def lost(trials) -> list:
-    """The trials in which something was; there must have been some."""
+    """The trials in which something was lost. At least five trials must have been made."""
     trials = list(trials)
     assert len(trials) >= 5
     return [(name, problem) for name, problem in trials if problem]

@@ -63,7 +63,7 @@ class Terminal:
 
 @pytest.fixture
 def long_text(tmp_path):
-    """Of a run that lasts until it is stopped."""
+    """Text for a run that lasts until it is stopped."""
     return write_text(tmp_path / "long.txt", 200_000)
 
 

@@ -29,7 +29,7 @@ def write_text(path: Path, size: int = 1400, seed: int = 0) -> Path:
 
 
 def arguments(text: Path, output: Path, *, resume: bool = False, epochs: int = 2) -> list:
-    """Of a training of the children's model."""
+    """The arguments of a training run of the small model."""
     command = ["--preset", "tiny", "--epochs", epochs, "--data_dir", text, "--output_dir", output]
     return [*command, "--dtype", "float32", *(["--resume"] if resume else [])]
 
@@ -140,7 +140,7 @@ class Runs:
         return self.nursery.train(*arguments(self.text, output, resume=resume), **options)
 
     def finish(self, output: Path, acknowledged: list[int]) -> str:
-        """Resumes; an empty string, or what was lost."""
+        """Resumes the run. Returns an empty string, or what was lost."""
         newest = newest_healthy(output)
         if newest < max(acknowledged, default=0):
             return f"the save of step {max(acknowledged)} is gone, {newest} is the newest"

@@ -122,7 +122,7 @@ def test_prompt_longer_than_the_context_counts_by_its_end(model):
 
 
 def drafting(model):
-    """With a table of drafts that is right often enough to matter and wrong often enough too."""
+    """A model with a draft table that is often right and often wrong."""
     text = b"".join(
         bytes(generate(model, bytes([97 + seed]), SamplingConfig(max_length=150, seed=seed)))
         for seed in range(3)

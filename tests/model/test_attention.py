@@ -55,7 +55,7 @@ def random_qkv(batch, length, n_heads, head_dim, dtype, scale=1.0, seed=0):
 @each_dtype
 @pytest.mark.parametrize("length", [2, 31, 127, 128, 129, 255, 300, 512])
 def test_of_any_length(dtype, length):
-    """Also of those that are no multiple of a block."""
+    """Some lengths are no multiple of a block."""
     errors = relative_errors(random_qkv(2, length, 4, 32, dtype), 4)
     assert max(errors) < TOLERANCE[dtype]
 

@@ -119,7 +119,7 @@ def test_after_a_slide_the_newer_half_stands_at_the_beginning():
 
 
 def test_every_bit_is_the_same_after_a_slide(model, each_kernel):
-    """Read in pieces, and with other streams beside."""
+    """The text is read in pieces, and other streams are read beside it."""
     length = model.config.context_length
     text = random_bytes(length + 30)
     parts = []

@@ -49,7 +49,7 @@ def test_probabilities_mix_passages_of_all_lengths():
 
 
 def test_a_table_of_shorter_passages_is_read_too():
-    """Of model files of before: four bytes of passage."""
+    """Model files of earlier versions have passages of four bytes."""
     rows = draft_table(make_text(20_000).encode())
     shorter = rows[rows[:, 0] == 0]
     assert 0 < len(shorter) < len(rows)

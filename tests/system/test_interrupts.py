@@ -55,7 +55,7 @@ def test_a_second_termination_is_still_a_question(name):
 
 @pytest.mark.parametrize("make", [stop_requests, termination_as_interrupt])
 def test_what_is_ignored_stays_so(make):
-    """As under nohup."""
+    """This is the case under nohup."""
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         with make() as asked:

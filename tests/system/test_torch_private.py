@@ -67,7 +67,7 @@ def take_away(monkeypatch, where: str, name: str) -> None:
 
 @pytest.fixture(autouse=True)
 def forget():
-    """What was found out while a name was missing."""
+    """Clears the caches that were filled while a name was missing."""
     yield
     torch_private._onednn_computes_bfloat16.cache_clear()
 

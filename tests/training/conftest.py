@@ -79,7 +79,7 @@ def ruined_after(trainer, epochs):
 
 
 class Clock:
-    """Time that passes when a step is made, and not otherwise."""
+    """A clock that moves only when a step is made."""
 
     def __init__(self, monkeypatch, trainer, step_seconds):
         self.now, self.rates, self.durations = 0.0, [], iter(step_seconds)

@@ -28,7 +28,7 @@ def test_the_teacher_predicts_what_lies_behind_the_border(tiny_model_config):
 
 
 def test_weights_are_averaged_in_the_last_part_of_the_run(make_trainer, tmp_path):
-    """Also where that part was begun before a resumption."""
+    """This holds too where that part began before the run was resumed."""
     first = make_trainer().model
     trainer = make_trainer(fine_tuning=FineTuning(first, average_from=0.5))
     assert trainer.averaged_weights() is None

@@ -113,7 +113,7 @@ def test_state_of_another_model_is_refused(model, change):
 
 @pytest.mark.parametrize("config", [TrainingConfig(), MUON], ids=["adamw", "muon"])
 def test_layers_that_were_not_trained_have_no_state(model, config):
-    """And need none to go on, unless they were."""
+    """A run goes on without it, unless the layers were trained before."""
     optimizers = Optimizers(model, config, torch.float32)
     assert trained_depth(optimizers.state()) == 0
     give_gradients(model)

@@ -70,7 +70,7 @@ def test_later_layers_join_late(make_trainer, optimizer):
 
 
 def test_runs_of_many_epochs_train_all_layers_from_the_start(make_trainer, tmp_path):
-    """Also where that is known only when a run is resumed with more epochs."""
+    """This holds too where the number grows only when the run is resumed."""
     config = replace(GROWING, growth_epochs=2)
     trainer = make_trainer(config, model_config=DEEP)
     step = trainer.train_step

@@ -147,7 +147,7 @@ def test_a_signal_saves_and_the_run_can_go_on(make_trainer, tmp_path, number):
 def test_a_signal_ends_an_evaluation_that_is_begun_anew(
     make_trainer, tmp_path, monkeypatch, settings
 ):
-    """Also the last one of a planned time: the resumed run evaluates before it delivers."""
+    """This holds for the last evaluation of a planned time too: the resumed run evaluates first."""
     monkeypatch.setattr(held_out, "EVALUATION_BATCH", 1)
     config = replace(CONFIG, epochs=1, **settings)
     if settings:  # the time is up after ten steps, whatever the machine
