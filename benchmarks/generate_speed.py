@@ -1,4 +1,4 @@
-"""Bytes a second of writing: ours, beside what a user would take instead.
+"""Speed of writing in bytes a second: ours, beside what a user would use instead.
 
     python benchmarks/generate_speed.py --model FILE --text FILE [--repeats 3] [--json FILE]
 
@@ -11,9 +11,9 @@ threads. The cases:
 
 - ``one``: one stream of 500 bytes after a prompt of 20;
 - ``first``: a prompt of 500 bytes to the first byte written (prompt bytes a second);
-- ``many``: 64 streams at once, 100 bytes each after prompts of 20 (of all together);
-- ``past``: one stream of 1,500 bytes, which leaves the window of 512 behind. The peers are given
-  2,048 positions; they have no window that slides.
+- ``many``: 64 streams at once, 100 bytes each after prompts of 20 (bytes of all streams together);
+- ``past``: one stream of 1,500 bytes, which is longer than the window of 512. The peers are given
+  2,048 positions, because they have no sliding window.
 """
 
 import argparse

@@ -2,9 +2,9 @@
 
     python benchmarks/scale.py [--repeats 3] [--steps 5] [--directory DIR] [--json FILE]
 
-Trains the README's model on 1 MB, 100 MB and 2 GB of made text in one file, and on 100 MB in 10,000
-files: seconds until the first batch could be drawn, tokens a second of whole steps with batches
-drawn from the text, and the peak of memory. Needs 2.3 GB of disk.
+Trains the README's model on 1 MB, 100 MB and 2 GB of generated text in one file, and on 100 MB in
+10,000 files. Measures the seconds until the first batch is drawn, the tokens a second of whole
+steps with batches from the text, and the peak memory. Needs 2.3 GB of disk.
 """
 
 import argparse

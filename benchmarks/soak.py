@@ -1,13 +1,13 @@
-"""Trains, evolves and generates in a loop while another of its kind is killed again and again.
+"""Trains, evolves and generates in a loop, and compares with a process that is killed repeatedly.
 
     python benchmarks/soak.py [--minutes 60] [--seed 0] [--directory DIR] [--json FILE]
 
 Every round is done twice at once, with a model of about 50 thousand parameters. One process does
-all rounds without disturbance: its memory after each round must stay what it was. Another process
-does the same round and is killed (kill -9) at random moments, up to four times, and started again with
-what it finds on disk. Weights, optimizer state and position at the end of its training, and the
-model after its evolution, must equal the undisturbed ones bit for bit. A line a round is appended
-to FILE as it goes; the last lines on stdout are the figures.
+all rounds without disturbance; its memory must not grow from round to round. Another process
+does the same round. It is killed (kill -9) at random moments, up to four times, and started again
+with what is on disk. Weights, optimizer state and position at the end of its training, and the
+model after its evolution, must equal the undisturbed ones bit for bit. After each round a line is
+appended to FILE; the last lines on stdout are the figures.
 """
 
 import argparse
@@ -26,9 +26,9 @@ import tempfile
 import time
 from pathlib import Path
 
-KILLS = 4  # most a round
+KILLS = 4  # in one round, at most
 STARTUP_SECONDS = 3.0  # of a process
-WARM_UP_ROUNDS = 5  # in which caches fill
+WARM_UP_ROUNDS = 5  # caches fill; left out of the figures of memory
 SUBJECTS = ["cat", "dog", "river", "teacher", "wind", "学生", "医生", "春天", "机器", "朋友"]
 VERBS = ["sees", "finds", "follows", "remembers", "likes", "看见", "喜欢", "记得", "寻找", "跟着"]
 
@@ -53,7 +53,7 @@ def write_text(directory: Path) -> None:
 
 
 def do_round(directory: Path, seed: int, output: Path) -> dict:
-    """Trains (or goes on), evolves by a cycle and talks, all below ``output``; returns digests."""
+    """Trains (or resumes), evolves by one cycle and talks, all below ``output``; returns digests."""
     from h2q.checkpoint import container
     from h2q.checkpoint.directory import CheckpointDirectory
     from h2q.checkpoint.saved_run import load_saved_run
@@ -138,7 +138,7 @@ class Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             encoding="utf-8",
-            start_new_session=True,  # a fair share of a busy machine each
+            start_new_session=True,  # so that each gets a fair share of a busy machine
         )
 
     def ask(self, seed: int, output: Path) -> None:
@@ -167,7 +167,7 @@ class Worker:
 
 
 def disturbed(directory: Path, seed: int, output: Path, generator, longest: float):
-    """The same round by processes that are killed; returns its result and the number of kills."""
+    """Does one round with processes that are killed; returns its result and the number of kills."""
     kills = 0
     while True:
         worker = Worker(directory)
@@ -195,7 +195,7 @@ def soak(minutes: float, seed: int, directory: Path, report: Path | None) -> lis
     steady = Worker(directory)
     rounds = []
     end = time.monotonic() + 60 * minutes
-    longest = 30.0  # seconds to a kill; from the second round on, what a round takes
+    longest = 30.0  # seconds to a kill; from the second round on, the duration of the last round
     while time.monotonic() < end:
         number = len(rounds)
         straight, killed = directory / f"straight_{number}", directory / f"killed_{number}"
@@ -218,7 +218,7 @@ def soak(minutes: float, seed: int, directory: Path, report: Path | None) -> lis
         if report is not None:
             with report.open("a", encoding="utf-8") as lines:
                 lines.write(json.dumps(entry) + "\n")
-        if entry["training_exact"] and entry["evolution_exact"]:  # what is not is to be looked at
+        if entry["training_exact"] and entry["evolution_exact"]:  # keep the others for inspection
             remove(straight)
             remove(killed)
     steady.close()

@@ -3,10 +3,10 @@
     python benchmarks/time_to_loss.py TEXT --run fast:8 --run readme [--seeds 5] [--json FILE]
 
 A run is a preset with minutes (``fast:8`` for ``--max_minutes 8``) or without (its own epochs).
-The first 90 % of TEXT train and the last 10 % are held out; each run is the command
-``local_training_system.py`` as a person gives it, and lasts as its log says. The loss is measured
-over the whole held-out part, each byte predicted once, in windows that do not overlap, in nats a
-character. Results are written after each run, so that a long series may be broken off.
+The first 90 % of TEXT are trained on and the last 10 % are held out. Each run is the command
+``local_training_system.py`` as a person gives it; its time is the one in its log. The loss is
+measured over the whole held-out part, each byte predicted once, in windows that do not overlap, in
+nats a character. Results are written after each run, so a long series may be stopped.
 """
 
 import argparse
@@ -38,7 +38,7 @@ def split(text: Path, encoding: str, directory: Path) -> int:
 
 
 def measure(directory: Path, characters: int, run: str, seed: int) -> dict:
-    """One run: its curve by epochs, and the loss over all of the held-out text."""
+    """Makes one run; returns its curve by epochs and its loss over all of the held-out text."""
     preset, _, minutes = run.partition(":")
     output = directory / f"{preset}-{minutes}-{seed}"
     train, heldout = directory / "train.txt", directory / "heldout.txt"

@@ -1,14 +1,14 @@
-"""Tokens a second of a whole training step: ours, beside what a user would write instead.
+"""Speed of a training step in tokens a second: ours, beside what a user would write instead.
 
     python benchmarks/train_speed.py [--repeats 5] [--steps 3] [--json FILE]
 
 All train the README's model (about 8M parameters, batch 8 × 512) on the same random batches with
 the same number of threads: batch, forward, backward, clipping, AdamW. The peers are the README
 taken literally (``nn.TransformerEncoder`` with a causal mask) and the GPT-2 of ``transformers`` at
-the same size (extra ``bench``), each with the memory allocator as a user has it and, marked
-``kept``, as our training sets it. The ceiling is the rate of this machine's own matrix products at
-the model's shapes: a training step that did nothing else. Where the processor has no instructions
-for bfloat16, PyTorch takes minutes for a step in it, and all is measured in float32 alone.
+the same size (extra ``bench``). Each peer runs with the memory allocator's default settings and,
+marked ``kept``, with the settings of our training. The ceiling is the rate of a training step that
+did nothing but the matrix products of the model's shapes on this machine. Where the processor has
+no instructions for bfloat16, a step in bfloat16 takes PyTorch minutes, so only float32 is measured.
 """
 
 import argparse
@@ -107,8 +107,10 @@ def training_turn(step, steps: int):
 
 
 def products(dtype: torch.dtype, steps: int):
-    """Turns of the matrix products of the linear layers alone, forward and backward; the amount
-    is the tokens that this rate of arithmetic would train."""
+    """Turns of the matrix products of the linear layers alone, forward and backward.
+
+    The amount is the number of tokens that could be trained at this rate of arithmetic.
+    """
     keep_freed_memory()
     width, hidden = CONFIG.embed_dim, CONFIG.feedforward_dim
     shapes = [(width, 3 * width), (width, width), (width, hidden), (hidden, width)]

@@ -1,7 +1,7 @@
-"""Contestants that take turns, each turn in a process of its own and no two at a time.
+"""Lets contestants take turns: each turn in a process of its own, one at a time.
 
-A machine whose speed drifts slows all of them alike, and each has its own allocator settings and
-its own peak of memory. Medians over the turns, and ratios, are what counts.
+So a machine whose speed drifts slows all contestants alike, and each has its own allocator
+settings and its own peak memory. Compare medians over the turns, and their ratios.
 """
 
 import json
@@ -19,10 +19,11 @@ def take_turns(
 ) -> dict[str, dict]:
     """Runs each contestant ``turns`` times, one after the other.
 
-    A contestant is a function that prepares and returns another, which does a turn's work and
-    returns its amount (tokens, say); its first call warms up and is not counted. It must be
-    importable: it runs in another process. Returns for each its amounts a second and its peak
-    memory in MB. Raises ``RuntimeError`` when a process dies.
+    A contestant is a function that prepares everything and returns a second function. The second
+    one does the work of a turn and returns its amount (tokens, for instance); its first call is a
+    warm-up and is not counted. A contestant must be importable, because it runs in another
+    process. Returns for each contestant its amounts a second and its peak memory in MB. Raises
+    ``RuntimeError`` when a process dies.
     """
     results = {name: {"rates": [], "peak_mb": 0.0} for name in contestants}
     context = multiprocessing.get_context("spawn")
@@ -81,7 +82,7 @@ def machine() -> dict:
 
 
 def write_report(path: Path | None, **content) -> None:
-    """All figures as JSON, where a file was named."""
+    """Writes all figures as JSON if ``path`` names a file."""
     if path is not None:
         report = {"machine": machine(), "date": time.strftime("%Y-%m-%d"), **content}
         path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")

@@ -1,7 +1,7 @@
 """What the experiments on evolution share: models, a base, plain arms, a meter.
 
-Nothing here is the engine: an arm trains a copy of the base with the engine's own recipe on text
-that is written beforehand, so that what differs between arms is the text and the choice alone.
+The engine is not here. A plain arm trains a copy of the base, with the engine's own recipe, on text
+that is written beforehand. So the arms differ only in their text and in how a model is chosen.
 """
 
 import contextlib
@@ -42,13 +42,13 @@ MODELS = {
 DTYPE = choose_dtype("auto", "cpu")  # of the computation, as in the product
 MODEL_PATH = Path("h2q_project") / "h2q_trained_model.pt"
 _SIDE_LEVEL = 0.025  # on each side of an interval
-FORWARD_COST = 1 / 3  # of a byte that is only predicted, against one that is trained on
+FORWARD_COST = 1 / 3  # cost of a byte that is only predicted, relative to one that is trained on
 
 
 def base_model(
     directory: Path, text: Path, model: ModelConfig, epochs: int, seed: int, batch_size: int
 ) -> tuple[Corpus, TrainingConfig]:
-    """Trains the base below ``directory`` unless it is there; returns its text and settings."""
+    """Trains the base below ``directory`` if it is not there; returns its text and settings."""
     corpus = open_corpus(text, directory / "cache", context_length=model.context_length)
     config = TrainingConfig(
         epochs=epochs,
@@ -109,8 +109,7 @@ def champion_of(directory: Path) -> Transformer:
 
 
 def put_away(path: Path, out: Path, context_length: int) -> tuple[str, ByteStream]:
-    """The text in ``path`` without its last tenth, and that tenth, which nothing but the report
-    sees."""
+    """The text in ``path`` without its last tenth, and that tenth, which only the report sees."""
     text = path.read_text(encoding="utf-8")
     cut = len(text) * 9 // 10
     report = out / "report"

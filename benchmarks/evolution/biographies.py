@@ -6,11 +6,11 @@
 Half of the people are never asked about in training. Every arm starts from the same base model and
 trains on the same number of bytes, with the same recipe and share of replay: P0 on raw biographies
 in one wording a fact; P1 on those and questions; P2 on everybody restated in all wordings, with
-questions, in one run without a gate; E is the engine. What E measures is charged to it: it trains
-on ``MEASURED_SHARE`` fewer bytes, and what it really measured is metered. Exact match of greedy
-answers is in wordings that no arm trains on; prose is bits per byte of held-out text, of the base
-and of the arm. Each arm's result is written to OUT when it is done and not made again: a run that
-was broken off goes on with the same command (E within its cycle).
+questions, in one run without a gate; E is the engine. E pays for its measurements: it trains on
+``MEASURED_SHARE`` fewer bytes, and what it really measured is metered. The results are the exact
+match of greedy answers, in wordings that no arm trains on, and bits per byte of held-out prose, of
+the base and of the arm. Each arm's result is written to OUT when the arm is done, and is not made
+again: the same command continues an interrupted run (E continues within its cycle).
 """
 
 import argparse
@@ -50,7 +50,7 @@ MEASURED_SHARE = 0.16  # of E's bytes, charged for its forward passes, the teach
 
 
 def raw_texts(knowledge, size_bytes: float, config, seed: int, with_questions: bool) -> list[str]:
-    """Each person's facts in one wording each, again and again, and questions as in P2."""
+    """Each fact of each person in one wording, repeated, and questions as in P2."""
     generator = random.Random(f"raw {seed}")
     people: dict[str, list] = {}
     for fact in knowledge.facts():
@@ -122,7 +122,7 @@ def run_arm(arm: str, directory: Path, base: Path, knowledge, setup: dict, seed:
             for e in stats["history"]
         ]
         result["trained_bytes"] = sum(e.get("trained_bytes", 0) for e in stats["history"])
-        result["measured_bytes"] = counted["bytes"]  # of this session, where it was broken off
+        result["measured_bytes"] = counted["bytes"]  # after an interruption, of this process only
     else:
         kept = size * (1 - config.replay_fraction)
         if arm == "P2":

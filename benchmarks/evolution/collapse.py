@@ -5,11 +5,11 @@
 
 The base learns 300 KB of TEXT; the last tenth of TEXT only measures. In each generation the model
 writes ``--kilobytes`` of text at temperature 1 after beginnings from TEXT. ``replaced``: the next
-model is trained on that alone. ``accumulated``: on the text and all that was ever written.
-``gated``: what was ever written is the knowledge base of a cycle of the engine. The figure is the
-last generation's bits per byte less the base's, paired by window, with a 95 % interval: replaced
-must degrade, or the test could show nothing; gated must not. Each generation's result is written
-to OUT when it is done and not made again.
+model is trained on that alone. ``accumulated``: the next model is trained on the base's text and on
+everything written so far. ``gated``: everything written so far is the knowledge base of a cycle of
+the engine. The figure is the last generation's bits per byte less the base's, paired by window,
+with a 95 % interval. ``replaced`` must become worse, otherwise the test has no power; ``gated``
+must not. Each generation's result is written to OUT when it is done, and is not made again.
 """
 
 import argparse
@@ -76,7 +76,7 @@ def next_model(arm: str, home: Path, number: int, setup: dict, seed: int):
         engine = SelfEvolutionEngine(
             corpus, knowledge, home, config, setup["training"], dtype=DTYPE, resume=True
         )
-        if engine.stats["total_evolutions"] < number:  # else it was broken off just after
+        if engine.stats["total_evolutions"] < number:  # else this cycle is done already
             engine.evolve()
         return champion_of(home), engine.stats["history"][-1]["reason"]
     lesson = written[-1]
@@ -84,7 +84,7 @@ def next_model(arm: str, home: Path, number: int, setup: dict, seed: int):
         text = corpus.train.read(0, len(corpus.train)).decode(errors="ignore")
         lesson = [*text.replace("\0", "\n").split("\n\n"), *everything]
     before, here = (home / f"model_{n}" for n in (number - 1, number))
-    shutil.rmtree(here, ignore_errors=True)  # of a run that was broken off
+    shutil.rmtree(here, ignore_errors=True)  # left by an interrupted run
     made = train_on(
         champion_of(before), lesson, here, corpus.heldout, setup["training"], config.lr, seed
     )

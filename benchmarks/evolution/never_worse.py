@@ -1,12 +1,13 @@
-"""Experiment C, first part: lifetimes without any true gain, judged by the real gate.
+"""Experiment C, first part: simulated lifetimes without any true gain, judged by the real gate.
 
     python benchmarks/evolution/never_worse.py [--lifetimes 1000] [--attempts 20] [--json FILE]
 
-Each lifetime makes 20 attempts in which the challenger is the champion with other luck: each
-item's outcome changes by noise with a mean of zero. A promotion is false. At most 5 % of lifetimes
-may hold one, plus two standard errors. Shapes: right and wrong answers of few or many entities,
-bits per byte of blocks with normal, long-tailed and lopsided noise. The other parts of C (shuffled
-objects, a rate far too high, NaN, kill -9) run whole in ``tests/evolution/test_engine.py``.
+Each lifetime makes 20 attempts. In each, the challenger is as good as the champion: the outcome of
+each item changes only by noise with a mean of zero. So every promotion is false, and at most 5 % of
+lifetimes, plus two standard errors, may have one. The outcomes are right and wrong answers of few
+or many entities, and bits per byte of blocks with normal, long-tailed and skewed noise. The other
+parts of C (shuffled objects, a rate far too high, NaN, kill -9) are tested with whole cycles in
+``tests/evolution/test_engine.py``.
 """
 
 import argparse
@@ -60,7 +61,7 @@ SHAPES = {
 
 
 def false_promotions(shape: str, lifetimes: int, attempts: int, seed: int, *, gated=True) -> int:
-    """Lifetimes with a promotion; without the gate whatever looks better is promoted."""
+    """The number of lifetimes with a promotion; without the gate whatever looks better counts."""
     generator = np.random.default_rng([seed, *shape.encode()])
     count = 0
     for _ in range(lifetimes):

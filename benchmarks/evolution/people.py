@@ -1,4 +1,4 @@
-"""Invented people with a few attributes each, as a knowledge base with wordings of its own."""
+"""Writes a knowledge base of invented people with a few attributes each, and its wordings."""
 
 import json
 import random

@@ -6,12 +6,12 @@
 The last tenth of TEXT is put away; nothing but the report sees it. From the rest: ``clean`` is 1 MB,
 ``scarce`` 150 KB, ``noisy`` 400 KB among 600 KB of random hexadecimal digits, in turns of 4 KB. Both arms start
 from the same base, which has seen about a megabyte. B1 goes on training, with the recipe of a
-challenger, for as many passes as fit into the megabytes: its rate decays to 0, the epoch with the
-lowest loss on dev is kept (early stopping), or the average of the last quarter where dev prefers
-that. E evolves without any knowledge base but the text, on ``MEASURED_SHARE`` fewer bytes for what
-it measures, which is also metered. The figure is E's bits per byte less B1's on the text put away,
-paired by window of it, with 95 % intervals. Each arm's result is written to OUT when it is done
-and not made again.
+challenger, for as many passes as fit into the megabytes. Its rate decays to 0, and the epoch with
+the lowest loss on dev is kept (early stopping), or the average of the last quarter if dev prefers
+that. E evolves with the text as its only knowledge base. It pays for its measurements: it trains on
+``MEASURED_SHARE`` fewer bytes, and what it really measured is metered. The figure is E's bits
+per byte less B1's on the text that was put away, paired by window, with 95 % intervals. Each arm's
+result is written to OUT when it is done, and is not made again.
 """
 
 import argparse
@@ -111,7 +111,7 @@ def run_arm(arm: str, directory: Path, base: Path, setup: dict, seed: int) -> di
         model = champion_of(directory)
         result = {
             "trained_bytes": sum(e.get("trained_bytes", 0) for e in stats["history"]),
-            "measured_bytes": counted["bytes"],  # of this session, where it was broken off
+            "measured_bytes": counted["bytes"],  # after an interruption, of this process only
             "reasons": [e["reason"] for e in stats["history"]],
         }
         result["charged_bytes"] = result["trained_bytes"] + FORWARD_COST * counted["bytes"]
