@@ -1,10 +1,10 @@
-"""The full forms of the rows that are loops, and a table: row, trials, survived, lost.
+"""Runs the full forms of the rows that are loops; prints a table: row, trials, survived, lost.
 
     python -m tests.faults.campaign [--rows 1,2,16] [--share 1.0] [--count 10000] [--json FILE]
 
-Row 2, for instance, is a trial for every write, fsync, rename, unlink and link of a run. Needs
-Linux; rows 2, 4, 6 and 25 need strace. Takes an hour or so, on one core. Ends with 1 when anything
-was lost.
+Row 2, for instance, has a trial for every write, fsync, rename, unlink and link of a run. Needs
+Linux; rows 2, 3, 4, 6 and 25 need strace. Takes an hour or two on one core. The exit code is 1 when
+anything was lost.
 """
 
 import argparse
@@ -25,7 +25,7 @@ _NEED_STRACE = {"2", "3", "4", "6", "25"}
 
 
 class Campaign:
-    """What the rows need, made when the first of them asks."""
+    """What the rows need; the runs are made when a row first asks for them."""
 
     def __init__(self, nursery: Nursery, directory: Path, share: float, count: int):
         self.nursery = nursery

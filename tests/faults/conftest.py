@@ -1,4 +1,4 @@
-"""What the tests of faults share: one server of runs a process, and the tools that may be missing."""
+"""What the tests of faults share: one server of runs per process, and tools that may be missing."""
 
 import os
 import shutil

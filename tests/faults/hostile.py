@@ -1,10 +1,10 @@
-"""Hostile model and checkpoint files, mutations of a good one, and a guarded process that loads them.
+"""Hostile model and checkpoint files, mutations of a good file, and a process that loads them.
 
     python -m tests.faults.hostile DIRECTORY      (writes the corpus there and prints how many files)
 
 A file is loaded as a model and as a checkpoint, in a process whose memory may grow by 1 GB, within
-10 seconds, under an audit hook. The audit hook is a tripwire: the proof that no process is started
-and no socket opened is ``strace``'s.
+10 seconds, under an audit hook. The audit hook does not see everything; that no process is started
+and no socket is opened is proven with ``strace`` (``test_hostile_files``, ``test_network``).
 """
 
 import contextlib
@@ -35,7 +35,7 @@ MEMORY_BYTES = 2**30
 SECONDS = 10
 _CONFIG = ModelConfig(embed_dim=16, n_heads=2, n_layers=1, context_length=32, feedforward_dim=16)
 _METADATA = {"kind": "model", "model": vars(_CONFIG), "provenance": {"epoch": 1}}
-# What unpickling may do; all else that Python reports as dangerous must not be seen.
+# Events of Python's audit hook that must not be seen while a file is loaded.
 _DANGEROUS = (
     "exec", "compile", "pickle.find_class", "os.system", "os.exec", "os.posix_spawn", "os.fork",
     "subprocess.Popen", "socket.__new__", "socket.connect", "os.remove", "os.rename", "os.mkdir",
@@ -81,7 +81,7 @@ def _gadgets(marker: str) -> dict:
 
 
 def _content(**parts) -> dict:
-    """What ``checkpoint.save`` writes, with other parts and, where it can be had, the right hash."""
+    """What ``container.save`` writes, with ``parts`` replaced and the right hash if it exists."""
     tensors = Transformer(_CONFIG).initialize(0).state_dict()
     content = {"format": container.FORMAT, "version": container.FORMAT_VERSION}
     content |= {"metadata": json.dumps(_METADATA), "tensors": dict(tensors), **parts}
@@ -254,7 +254,7 @@ def _values() -> Iterator[tuple[str, bytes]]:
         "many": {f"t{i}": torch.ones(1) for i in range(3000)},
     }  # fmt: skip
     for name, value in poisoned.items():
-        with contextlib.suppress(Exception):  # what torch.save itself refuses
+        with contextlib.suppress(Exception):  # torch.save itself refuses some
             yield f"values_{name}", _saved(_content(tensors=value))
 
 
@@ -297,7 +297,7 @@ def _metadata() -> Iterator[tuple[str, bytes]]:
     wrong = ["1", None, [], {}, True, -1, 10**30, 0.5, "../../x"]
     for name, value in itertools.product(position, wrong):
         if type(value) is type(position[name]) and value in ([], 0.5):
-            continue  # a position that may be
+            continue  # a valid position
         if name in ("progress", "loss_sum", "seconds", "epoch_seconds") and value == 0.5:
             continue
         changes[f"position_{name}_{value}"[:60]] = {**base, "position": {**position, name: value}}
@@ -310,8 +310,10 @@ def _metadata() -> Iterator[tuple[str, bytes]]:
 
 
 def mutations(good: bytes, count: int, seed: int = 0) -> Iterator[tuple[str, bytes]]:
-    """``count`` files that differ from ``good`` a little, half of them with their hash made right
-    again and an archive that is in order."""
+    """``count`` files that differ a little from ``good``.
+
+    In half of them the archive itself is valid, and only the content of an entry is changed.
+    """
     generator = random.Random(seed)
     with zipfile.ZipFile(io.BytesIO(good)) as archive:
         entries = [(entry.filename, archive.read(entry)) for entry in archive.infolist()]
@@ -375,8 +377,8 @@ class Guard:
             raise RuntimeError("the guard did not start")
 
     def load(self, path: Path) -> dict:
-        """What became of ``path``: ``outcome`` is ``refused`` or ``loaded``, or else what is wrong;
-        ``peak_mb`` is the memory it took."""
+        """Loads ``path``. ``outcome`` is ``refused``, ``loaded`` or what is wrong; ``peak_mb`` is
+        the memory it took."""
         self._process.stdin.write(f"{path}\n")
         self._process.stdin.flush()
         if select.select([self._process.stdout], [], [], SECONDS)[0]:
@@ -446,7 +448,7 @@ def _guard() -> None:
 def _warm(load) -> None:
     import tempfile
 
-    # What is imported at its first use: importing is running code, though not the file's.
+    # Imports that happen at the first use: importing runs code, though not code of the file.
     "\u00e9".encode("cp437")
     import torch._dynamo
     import torch._subclasses.schema_check_mode
@@ -464,7 +466,7 @@ def _memory(name: str) -> int:
     return 1024 * int(next(line.split()[1] for line in status.splitlines() if name in line))
 
 
-# Damage that may fall on bytes without a meaning; the hash holds that what is loaded is the same.
+# This damage may hit bytes without a meaning; then the hash proves that the content is the same.
 MAY_BE_LOADED = ("directory_", "flipped_", "pickle_twice", "mutation_")
 
 

@@ -1,4 +1,4 @@
-"""Hostile text: files of random and damaged bytes in all encodings, and whether they are read right."""
+"""Hostile text: random and damaged bytes in all encodings, and a check that they are read right."""
 
 import codecs
 import random
@@ -52,7 +52,7 @@ def hostile_texts(count: int, seed: int = 0) -> Iterator[tuple[str, bytes]]:
 def judge(texts, directory: Path) -> Iterator[tuple[str, str]]:
     """Reads each (name, bytes) as the corpus does; yields its name and what is wrong.
 
-    A file is skipped with a reason, or what would be trained on is its text to the byte.
+    A file must be skipped with a reason, or the bytes to train on must be exactly its text.
     """
     folder, cache = directory / "text", directory / "cache"
     folder.mkdir(parents=True, exist_ok=True)
@@ -77,7 +77,7 @@ def _read(folder: Path, cache: Path, data: bytes) -> str:
         return "" if found.skipped[0][1] in known and not found.files else str(found.skipped)
     [file] = found.files
     text = data.decode(file.encoding)
-    if file.encoding not in ("utf-8-sig", "utf-16", "utf-32"):  # which take the mark themselves
+    if file.encoding not in ("utf-8-sig", "utf-16", "utf-32"):  # they drop the mark themselves
         text = text.removeprefix("\ufeff")
     expected = text.encode("utf-8")
     if file.encoding == "utf-8" and expected != data:

@@ -1,7 +1,7 @@
 """The rows that are loops: over every system call of a run, every byte of a file, many seeds.
 
-Each function yields a trial's name and what went wrong in it, an empty string where nothing did.
-``share`` thins the loop out evenly: 1 is the full form.
+Each function yields the name of a trial and what went wrong in it (an empty string: nothing).
+``share`` is the share of the trials that are made, evenly spread; 1 is the full form.
 """
 
 import json
@@ -39,7 +39,7 @@ def positions(count: int, share: float) -> list[int]:
 
 
 def calls_of(tally: dict[str, int]) -> dict[str, int]:
-    """How often each kind of call came, whatever this processor's name for it."""
+    """The number of calls of each kind, under any of the names that a processor has for it."""
     return {
         call: max((tally.get(name.strip("?"), 0) for name in names.split(",")), default=0)
         for call, names in CALLS.items()
@@ -61,9 +61,9 @@ def killed_at_random_moments(runs: Runs, seeds: int) -> Trials:
 def killed_in_every_call(
     runs: Runs, share: float, base: Path | None = None, calls: tuple = tuple(CALLS)
 ) -> Trials:
-    """Row 2: before the N-th write, fsync, rename, unlink or link of a run, for every N.
+    """Row 2: a kill at the N-th write, fsync, rename, unlink or link of a run, for every N.
 
-    Row 4 with ``base``, a directory that the run recovers.
+    With ``base``, a directory from which the run has to recover, this is row 4.
     """
     resume = base is not None
     known = newest_healthy(base) if resume else 0
@@ -79,7 +79,7 @@ def killed_in_every_call(
 
 
 def half_recovered(runs: Runs) -> Path:
-    """A run that was killed within a save, and whose newest checkpoint was damaged besides."""
+    """A run that was killed within a save; its newest checkpoint is damaged too."""
     base = runs.directory / "half recovered"
     shutil.rmtree(base, ignore_errors=True)
     output = runs.fresh()
@@ -95,8 +95,8 @@ def half_recovered(runs: Runs) -> Path:
 def failed_in_every_call(runs: Runs, share: float, calls: tuple = tuple(CALLS)) -> Trials:
     """Row 6: the N-th call fails with EIO (writes with ENOSPC too).
 
-    A failed fsync or rename is never acknowledged; whatever fails, one line tells it and the run
-    can go on.
+    A save whose fsync or rename failed is never acknowledged. Whatever fails, one line says so, and
+    the run can be resumed.
     """
     tally = calls_of(runs.train(runs.fresh(), count=_COUNTED).tally)
     errors = [*((call, "EIO") for call in CALLS), ("write", "ENOSPC")]
@@ -163,12 +163,12 @@ class _Listening(Console):
 class Evolutions:
     """Cycles of evolution, through the command line, from a model that has learnt nothing.
 
-    ``first`` is code that every disturbed cycle executes before: a defect on purpose.
+    ``first`` is code that every disturbed cycle executes first: an intended defect.
     """
 
     first = ""
 
-    # The cycle's own text, small: what is tried is the promotion, not the learning.
+    # A cycle of little text, because the promotion is tested, not the learning.
     FIRST = (
         "import h2q.cli.settings as c; make = c.EvolutionConfig\n"
         "c.EvolutionConfig = lambda **v: make(**{**v, 'cycle_bytes': 4_000})\n"
@@ -215,7 +215,7 @@ class Evolutions:
         )
 
     def finish(self, output: Path) -> str:
-        """What is wrong with the champion after a kill; an empty string where nothing is."""
+        """What is wrong with the champion after a kill; an empty string if nothing is."""
         path = output / MODEL_PATH
         try:
             found, _ = container.load(path)
@@ -250,7 +250,7 @@ def killed_in_a_promotion(evolutions: Evolutions, share: float, calls=tuple(CALL
         yield "promotion", "there was none"
     counts = calls_of(tally)
     for call in calls:
-        for number in reversed(positions(counts[call], share)):  # it comes near the end
+        for number in reversed(positions(counts[call], share)):  # the promotion is near the end
             output = evolutions.fresh()
             ending = evolutions.evolve(output, inject=f"{call}:signal=KILL:when={number}")
             problem = "" if ending.code == -9 else f"was not killed: {ending.code} {ending.stderr}"

@@ -1,8 +1,8 @@
-"""Runs the command line in processes that may be killed or lied to by the system, many a minute.
+"""Runs the command line in processes that are killed, or whose system calls fail; many a minute.
 
-Each is a forked child of ``tests.forks``, so a trial costs half a second. In the children ``--preset
-tiny`` is a model of about 50 thousand parameters that is saved at every step. ``strace`` attaches to
-a child before it begins and injects a signal or an error into one of its system calls.
+Each process is a forked child of ``tests.forks``, so a trial costs half a second. In the children
+``--preset tiny`` is a model of about 50 thousand parameters that is saved at every step. ``strace``
+attaches to a child before it begins and injects a signal or an error into one of its system calls.
 
     python nursery.py REQUEST       (what a child runs; the request is JSON)
 """
@@ -22,7 +22,7 @@ from pathlib import Path
 from tests.forks import fork_server
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-CALLS = {  # what is injected into, with the names that other processors have for it
+CALLS = {  # the calls to inject into, with the names that other processors have for them
     "write": "write",
     "fsync": "fsync",
     "rename": "?rename,?renameat,?renameat2",
@@ -81,12 +81,13 @@ class Nursery:
     ) -> Ending:
         """One run of a script with ``arguments``.
 
-        ``first`` is code that the child executes before. ``inject`` is an injection in the words
-        of strace, ``call:what:when=N``; ``count`` counts these calls instead; ``trace`` is a file
-        for the trace of ``trace_options``. ``kill_after`` seconds the child is killed from outside.
+        ``first`` is code that the child executes first. ``inject`` is an injection in the syntax of
+        strace, ``call:what:when=N``; ``count`` names calls to be counted instead; ``trace`` is a
+        file for the trace that ``trace_options`` ask for. The child is killed from outside after
+        ``kill_after`` seconds.
         """
         outputs = [self.directory / name for name in ("stdout", "stderr", "acknowledged")]
-        for path in outputs:  # a child that is killed at once would leave those of the one before
+        for path in outputs:  # else a child that is killed at once would show the earlier child's
             path.write_bytes(b"")
         traced = bool(inject or count or trace)
         request = {
@@ -126,7 +127,7 @@ class Nursery:
             self.gate.write_bytes(b"go")  # the child waits for it
         if kill_after is not None:
             time.sleep(kill_after)
-            with contextlib.suppress(ProcessLookupError):  # it was quicker
+            with contextlib.suppress(ProcessLookupError):  # it has ended already
                 os.kill(pid, signal.SIGKILL)
         code = server.wait()
         if tracer is not None:
@@ -146,7 +147,7 @@ def _tally(path: Path) -> dict[str, int]:
 
 
 def _use_small_model() -> None:
-    """Makes ``--preset tiny`` what this module's docstring says."""
+    """Makes ``--preset tiny`` the small model that this module's docstring describes."""
     from h2q import config
 
     small = config.ModelConfig(
@@ -185,7 +186,7 @@ def _child(request: dict) -> None:
 
 
 def _report_saves_to(descriptor: int) -> None:
-    """Notes each step whose save has returned, by a call that nothing is injected into."""
+    """Notes each step whose save has returned, with ``pwrite``: no fault is injected into it."""
     from h2q.checkpoint.directory import CheckpointDirectory
     from h2q.cli import report_plot
     from h2q.training.progress import ProgressReporter
@@ -200,7 +201,7 @@ def _report_saves_to(descriptor: int) -> None:
         return path
 
     CheckpointDirectory.save = save_and_note
-    # Both take longer than all steps together; a picture is written all the same.
+    # A sample and a real picture take longer than all steps together. A picture is still written.
     ProgressReporter.sample = lambda self: None
     report_plot.draw = lambda log, history: _Picture()
 

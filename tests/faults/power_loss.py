@@ -1,8 +1,8 @@
 """Power loss: what a disk may hold at any moment of a run, judged from a trace of its system calls.
 
-A disk keeps what was synced. Bytes of a file that no fsync followed read as zeros; names (created,
-renamed, removed) that no fsync of their directory followed may be as before, or as after, for a
-file system writes them down when it pleases. Both are tried, at every moment.
+A disk keeps what was synced. Bytes of a file that were not synced read as zeros. A name (created,
+renamed or removed) whose directory was not synced may be as before or as after, because a file
+system writes names at any time. Both are tried, at every moment.
 """
 
 import re
@@ -27,7 +27,7 @@ _TEXT = re.compile(r'"((?:\\x[0-9a-f]{2})*)"(\.\.\.)?')
 
 @dataclass
 class Inode:
-    """A file's bytes, and those of them that are on disk for sure."""
+    """The bytes of a file, and those that are certainly on disk."""
 
     data: bytearray = field(default_factory=bytearray)
     synced: bytes = b""
@@ -77,7 +77,7 @@ def _parse(trace: Path, below: str) -> Iterator[Event]:
 
 
 class Disk:
-    """Names and contents, as the processes see them and as they are on disk for sure."""
+    """Names and contents, as processes see them and as they are certainly on disk."""
 
     def __init__(self):
         self.names: dict[str, Inode] = {}
@@ -113,7 +113,7 @@ class Disk:
                 self.synced.pop(name)
 
     def write_to(self, target: Path, below: Path, names: dict[str, Inode]) -> None:
-        """What is found after the power is back, where ``names`` are the ones that survived."""
+        """Writes to ``target`` what is found when the power is back and ``names`` survived."""
         for name, inode in names.items():
             path = target / Path(name).relative_to(below)
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -136,8 +136,8 @@ def order_of(events: list[Event]) -> list[str]:
 
 
 def lost_at_every_moment(runs: Runs) -> Iterator[tuple[str, str]]:
-    """Row 3: at every moment of a run, what is on disk is resumed from the last acknowledged save
-    or a later one, and a delivered model is whole. At the end the run is resumed for real."""
+    """Row 3: at every moment of a run, the newest checkpoint on disk is that of the last
+    acknowledged save or a later one, and a delivered model is whole."""
     output = runs.fresh()
     events = trace_of(runs, output)
     disk, acknowledged, damaged = Disk(), 0, runs.directory / "power loss"
@@ -147,7 +147,7 @@ def lost_at_every_moment(runs: Runs) -> Iterator[tuple[str, str]]:
         else:
             disk.apply(event)
         if event.call == "write":
-            continue  # looks like the next call, or like less
+            continue  # after the next call the disk holds the same, or more
         for kind, names in (("as before", disk.synced), ("as after", disk.names)):
             shutil.rmtree(damaged, ignore_errors=True)
             disk.write_to(damaged, output, names)

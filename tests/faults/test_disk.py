@@ -1,4 +1,4 @@
-"""Rows 5, 7 and 8: a disk that is full, a directory that is read-only, an output nobody reads."""
+"""Rows 5, 7 and 8: a full disk, a read-only directory, an output that nobody reads."""
 
 from h2q.checkpoint.directory import CheckpointDirectory
 from h2q.system.paths import CHECKPOINT_DIR
@@ -19,7 +19,8 @@ def mounting(command: str, at_the_end: str = "true") -> str:
 
 
 def test_row_5_full_disk(runs, mounts, tmp_path):
-    """On a disk of 1 MB: what was saved stays, one line, exit code 1; with more room it resumes."""
+    """On a disk of 1 MB saved files stay, one line tells why it ends, and the exit code is 1; with
+    more room the run resumes."""
     disk, out = tmp_path / "disk", tmp_path / "out"
     disk.mkdir()
     first = mounting(f"mount -t tmpfs -o size=1m none {disk}", f"cp -r {disk}/run {out}")
@@ -34,7 +35,7 @@ def test_row_5_full_disk(runs, mounts, tmp_path):
 
 
 def test_row_5_a_disk_that_is_full_from_the_first(runs, mounts, tmp_path):
-    """Not even the lock can be written: one line with its name."""
+    """Not even the lock can be written: one line names it."""
     disk = tmp_path / "disk"
     disk.mkdir()
     fill = f"mkdir {disk}/run; : > {disk}/run/.h2q.lock; cat /dev/zero > {disk}/x 2>/dev/null; true"
@@ -46,8 +47,8 @@ def test_row_5_a_disk_that_is_full_from_the_first(runs, mounts, tmp_path):
 
 
 def test_row_7_read_only_directory_is_refused_before_training(runs, mounts, tmp_path):
-    """The whole output directory, or only that of the checkpoints or the model (root ignores
-    permissions, so: mounted read-only)."""
+    """The whole output directory, or only that of the checkpoints or of the model. It is mounted
+    read-only, because root ignores permissions."""
     for place in (
         tmp_path / "out",
         tmp_path / "out" / CHECKPOINT_DIR,

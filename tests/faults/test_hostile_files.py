@@ -1,4 +1,4 @@
-"""Rows 18 to 22 and 27: files that were made to harm."""
+"""Rows 18 to 22, 27 and 33: files that were made to harm."""
 
 import os
 import subprocess
@@ -68,7 +68,7 @@ def test_row_18_no_process_is_started_by_a_gadget(nursery, strace, tmp_path):
 
 
 def test_row_27_links_are_not_followed_out_of_the_directory(runs, tmp_path):
-    """A new training clears ``previous/`` and removes old checkpoints: not where links point to."""
+    """A new training clears ``previous/`` and removes old checkpoints, but not behind links."""
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "step_000000001.pt").write_bytes(b"a person's file")
@@ -86,7 +86,8 @@ def test_row_27_links_are_not_followed_out_of_the_directory(runs, tmp_path):
 
 
 def test_row_27_paths_in_names_lead_nowhere(runs, nursery, tmp_path):
-    """``--encoding`` names a file of the cache; a path in it is refused or is no path."""
+    """``--encoding`` becomes part of a file name in the cache: a path in it is refused or has no
+    effect."""
     text = tmp_path / "text.txt"
     text.write_bytes(runs.text.read_bytes())
     for name, code in (("utf/8", 0), ("../../utf-8", 2)):

@@ -1,4 +1,4 @@
-"""Rows 29, 31, 33 and 34: files that are no text, or hardly any."""
+"""Rows 29, 31, 33 and 34: files that are not text or cannot be read."""
 
 import os
 import socket
@@ -67,7 +67,7 @@ def test_row_33_pipes_devices_and_sockets_are_skipped(nursery, runs, tmp_path):
 
 
 def test_row_34_files_without_permission_are_listed(root, tmp_path):
-    """As another user, for whom permissions count."""
+    """As another user, because permissions do not stop root."""
     folder = tmp_path / "text"
     folder.mkdir()
     for name in ("open.txt", "closed.txt"):

@@ -1,6 +1,6 @@
-"""Rows 1, 2, 4, 6 and 25: a run that is killed or lied to by the system, anywhere.
+"""Rows 1, 2, 4, 6, 16 and 25: a run is killed, a system call fails, or a file is damaged, anywhere.
 
-The full forms are in the campaign; here every kind of call, and positions spread over the run.
+The campaign has the full forms. Here each kind of call is tested at positions spread over the run.
 """
 
 from unittest.mock import ANY
@@ -48,7 +48,7 @@ def test_row_25_kill_inside_a_promotion(evolutions, strace):
     assert lost(loops.killed_in_a_promotion(evolutions, 0.2, ("rename", "link"))) == []
 
 
-# The loops must notice when the product is broken: it is, on purpose, in what is disturbed.
+# The loops must notice a broken product: here the disturbed runs have an intended defect.
 
 _REMOVES_FIRST = """
 from h2q.checkpoint.directory import CheckpointDirectory

@@ -1,4 +1,4 @@
-"""Row 38: nothing reaches for a network. The suite itself runs under ``unshare -n`` in ``.ci/run``."""
+"""Row 38: no command uses a network. In ``.ci/run`` the whole suite runs under ``unshare -n``."""
 
 import os
 import re
@@ -22,14 +22,14 @@ def evolutions(nursery, tmp_path_factory):
 
 
 def sockets(trace) -> list:
-    """The calls of the trace that have to do with a network, without those between processes."""
+    """The network calls in the trace, without those between processes of this machine."""
     lines = trace.read_text(encoding="ascii", errors="replace").splitlines()
     return [line for line in lines if re.search(r"\w+\(", line) and "AF_UNIX" not in line]
 
 
 def test_row_38_no_command_opens_a_socket(runs, evolutions, strace, tmp_path):
-    """train, evolve and demo in the nursery, and interactive as a process from its first call on
-    (what PyTorch does when it is imported is seen there)."""
+    """Train, evolve and demo run in the nursery. Interactive runs as a process that is traced from
+    its first call on, so the import of PyTorch is traced too."""
     options = ("-e", "trace=%network")
     trace = tmp_path / "trace"
     endings = [

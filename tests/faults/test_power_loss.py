@@ -11,7 +11,7 @@ def events(runs, strace):
 
 
 def test_row_3_order_on_disk(events):
-    """The file is synced, renamed, the directory synced; only then what is superseded goes."""
+    """The file is synced and renamed, the directory is synced; only then old files are removed."""
     words = power_loss.order_of(events)
     for step in (1, 2, 3, 4):
         at = words.index(f"rename step_{step:09d}.pt")

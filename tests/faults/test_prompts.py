@@ -1,4 +1,4 @@
-"""Rows 35 to 37: what a person types, and what reaches the terminal."""
+"""Rows 35 and 36: what a person types, and what reaches the terminal."""
 
 import os
 import subprocess
@@ -29,7 +29,7 @@ def place(tmp_path_factory):
 
 
 def chat(place, *options):
-    """A process of its own, to which bytes can be given that are no text."""
+    """Runs a new process, which can be given bytes that are not text."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "LC_ALL": "C.UTF-8"}
     return subprocess.run(
         [sys.executable, _CHAT, "--max_length", "5", *options],
@@ -44,7 +44,7 @@ def chat(place, *options):
 
 def raw_controls(data: bytes) -> set:
     """Characters that would act on a terminal: C0 but tab and newline, C1, bidi controls."""
-    text = data.decode("utf-8")  # it is valid UTF-8 in any case
+    text = data.decode("utf-8")  # fails if the output is not valid UTF-8
     controls = {*map(chr, range(0x20)), *map(chr, range(0x7F, 0xA0))} - set("\t\n")
     return set(text) & (controls | set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"))
 
@@ -67,7 +67,7 @@ def test_row_35_anything_on_the_command_line(nursery, place):
 
 @pytest.mark.parametrize("encoding", ["utf-8:strict", "utf-8:surrogateescape"])
 def test_row_35_anything_typed(place, encoding):
-    """NUL, bytes that are no UTF-8, escape sequences, and a line of 10 MB; it says what it cut."""
+    """NUL, bytes that are not UTF-8, escape sequences, and a line of 10 MB; it says what it cut."""
     lines = [b"a\0b", b"\xff\xfe\xc3", b"\x1b[2J\xc2\x9b31m", "\u202eabc".encode(), b"x" * 10**7]
     ending = run_file(
         *(_CHAT, "--mode", "interactive", "--max_length", "5"),

@@ -1,4 +1,4 @@
-"""Rows 39 and 40: out of memory; a crash in native code, and a hang."""
+"""Rows 39 and 40: out of memory; a crash in native code; a hang."""
 
 import signal
 import subprocess

@@ -1,4 +1,5 @@
-"""Rows 9 to 15: signals, a second process, clocks, other machines; and 17: nothing healthy left."""
+"""Rows 9 to 15, 17, 23 and 28: signals, a second process, clocks, other machines, no healthy
+checkpoint, a gradient that is not finite, text that changes."""
 
 import json
 import os
@@ -78,7 +79,7 @@ def test_row_9_ctrl_c_once_saves_and_says_how_to_go_on(long_text, tmp_path):
     assert CheckpointDirectory(tmp_path / "out" / CHECKPOINT_DIR).steps()
 
 
-# Where a second Ctrl-C comes, by the function in which it is raised.
+# Places at which signals arrive, each with the function that raises them.
 _PLACES = {
     "step": "from h2q.training.train_step import TrainStep as C; name = '_update'",
     "save": "import h2q.checkpoint.container as C; name = '_digest'",
@@ -114,7 +115,7 @@ def test_row_10_ctrl_c_twice_leaves_at_once_and_still_resumes(runs, place):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("place", _PLACES)
 def test_row_11_termination_saves(runs, place, number):
-    """Within a step, a save or an evaluation: at the end of it everything is on disk."""
+    """Within a step, a save or an evaluation; when the program has ended, everything is on disk."""
     output = runs.fresh()
     ending = runs.train(output, first=disturbance(place, 1, number))
     assert ending.code == 130, ending.stderr
@@ -134,7 +135,7 @@ C.open_corpus = disturbed
 
 
 def test_row_11_termination_in_warm_up(runs):
-    """Before anything is trained there is nothing to save: it leaves at once, in order."""
+    """Before the first step there is nothing to save: it ends at once, without a traceback."""
     output = runs.fresh()
     ending = runs.train(output, first=_AT_START)
     assert ending.code == 130, ending.stderr
@@ -143,7 +144,7 @@ def test_row_11_termination_in_warm_up(runs):
 
 
 def test_row_11_termination_in_an_evolution(nursery, tmp_path_factory):
-    """At random moments of a cycle: it leaves in order, and the champion is whole."""
+    """At several moments of a cycle: it ends without a traceback, and the champion is whole."""
     from .loops import Evolutions
 
     evolutions = Evolutions(nursery, tmp_path_factory.mktemp("evolutions"))
@@ -190,7 +191,7 @@ _OTHER_CLOCK = "import time; now = time.time; time.time = lambda: now() + {secon
 
 @pytest.mark.parametrize("seconds", [-3.2e7, 3.2e7])
 def test_row_13_order_is_by_step_whatever_the_clock_says(runs, seconds):
-    """A resumed run whose clock is a year off, over files whose times are turned round."""
+    """The clock of the resumed run is a year off; the times of the files are in reverse order."""
     output = runs.fresh()
     killed = runs.train(output, first=disturbance("step", 4, signal.SIGKILL))
     assert killed.code == -9
@@ -204,7 +205,7 @@ def test_row_13_order_is_by_step_whatever_the_clock_says(runs, seconds):
 
 
 def test_row_14_resumed_twice_in_one_epoch(runs):
-    """The random state of the third part is that of a run that never stopped."""
+    """In the third part the random state is that of a run that never stopped."""
     output = runs.fresh()
     for turn, at in enumerate((2, 2)):
         ending = runs.train(output, resume=turn > 0, first=disturbance("step", at, signal.SIGKILL))
@@ -255,7 +256,7 @@ torch.nn.utils.get_total_norm = poisoned
 
 
 def test_row_23_a_gradient_that_is_not_finite_stops_before_the_update(runs):
-    """The loss itself was fine. Checkpoints before it stay, and the run resumes without it."""
+    """The loss itself was finite. Earlier checkpoints stay, and the run resumes from them."""
     output = runs.fresh()
     ending = runs.train(output, first=_POISON)
     assert ending.code == 1
@@ -265,7 +266,8 @@ def test_row_23_a_gradient_that_is_not_finite_stops_before_the_update(runs):
 
 
 def test_row_28_text_that_changes_while_it_is_trained_on(runs, tmp_path):
-    """At step 2 it grows, is cut, edited or deleted: one line, and a resume notices by its hash."""
+    """At step 2 the text grows, is cut, edited or deleted. One line says so, and a resumed run
+    notices the change by the hash."""
     original = runs.text.read_bytes()
     changes = {
         "grown": "open(path, 'ab').write(b'more')",
@@ -287,7 +289,7 @@ def test_row_28_text_that_changes_while_it_is_trained_on(runs, tmp_path):
         )
         ending = runs.nursery.train(*arguments(text, output), first=first)
         assert (ending.code, name) in ((2, name), (0, "deleted")), ending.stderr
-        if ending.code == 0:  # goes on from what it has open
+        if ending.code == 0:  # it still reads the deleted file, which it has open
             continue
         assert len(ending.stderr.strip().splitlines()) == 1 and str(text) in ending.stderr
         before = snapshot(output)

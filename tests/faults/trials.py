@@ -1,4 +1,4 @@
-"""What a trial is made of: a small text, a run, and whether two runs ended the same."""
+"""The parts of a trial: a small text, a run, and the check that two runs ended the same."""
 
 import hashlib
 import json
@@ -18,7 +18,7 @@ _CLOCKS = {"seconds", "epoch_seconds", "step_seconds", "tokens_per_second"}
 
 
 def write_text(path: Path, size: int = 1400, seed: int = 0) -> Path:
-    """About ``size`` bytes of words; 1,400 are two batches of the children's model an epoch."""
+    """About ``size`` bytes of words; 1,400 bytes are two batches an epoch for the small model."""
     generator = random.Random(seed)
     words, written = [], 0
     while written < size:
@@ -76,10 +76,11 @@ def snapshot(directory: Path) -> dict[str, bytes]:
 
 
 def state_on_disk(directory: Path) -> str:
-    """A digest of all that a next run can find below ``directory``.
+    """A digest of everything that the next run can find below ``directory``.
 
-    Left out are clocks, the lock's owner, and the contents of unfinished temporary files, which
-    nobody reads. What ends with one digest is resumed in one way, so it is enough to see it once.
+    Clocks, the owner of the lock, and the contents of unfinished temporary files are left out,
+    because nobody reads them. Directories with the same digest are resumed in the same way, so it
+    is enough to resume one of them.
     """
     whole = hashlib.sha256()
     for path in sorted(directory.rglob("*")):
@@ -107,9 +108,9 @@ def _digest_of_file(path: Path) -> str:
 
 
 class Runs:
-    """Trainings on one text, to be disturbed and compared with one that was not.
+    """Trainings on one text; they are disturbed and compared with one that was not disturbed.
 
-    ``first`` is code that every disturbed run executes before: a defect on purpose.
+    ``first`` is code that every disturbed run executes first: an intended defect.
     """
 
     first = ""
