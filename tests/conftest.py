@@ -1,4 +1,4 @@
-"""What all tests share: one thread, a tiny model, a little text, and a way to run the scripts."""
+"""What all tests share: one thread, a tiny model, a little text, and ways to run the scripts."""
 
 import os
 import random
@@ -107,8 +107,8 @@ def run_python(code: str) -> subprocess.CompletedProcess:
 
 
 def run_file(file: Path, *arguments, cwd: Path, **options) -> subprocess.CompletedProcess:
-    """``run_script`` for any file, and without the seconds in which PyTorch is loaded where that
-    can be had: ``forks`` says how, and what it cannot show."""
+    """``run_script`` for any file. Where forks are possible, it saves the seconds in which PyTorch
+    is loaded; ``forks`` says how, and what it cannot show."""
     if sys.platform != "linux":
         return run_script(file, *arguments, cwd=cwd, **options)
     options.setdefault("env", plain_environment())
@@ -124,7 +124,7 @@ def chat(*arguments, cwd: Path, **options) -> subprocess.CompletedProcess:
 
 
 def small_settings(directory: Path) -> list[str]:
-    """Flags with which ``train`` makes a model of 37 thousand parameters, in no time."""
+    """Flags with which ``train`` quickly makes a model of 37 thousand parameters."""
     path = directory / "small.toml"
     path.write_text(
         "[model]\nembed_dim = 32\nn_heads = 2\nn_layers = 2\ncontext_length = 256\n"
@@ -159,7 +159,7 @@ def bytes_of(text) -> bytes:
 
 @pytest.fixture
 def unrounded(monkeypatch):
-    """Writing computes with the model's own weights: for comparisons with the model."""
+    """Generation uses the model's own weights, not rounded ones, so both can be compared."""
     from torch.nn.functional import linear
 
     def product(weight, bias, nonnegative=False):

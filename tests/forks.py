@@ -1,9 +1,9 @@
 """Runs Python files in forked children of one process that has loaded PyTorch already.
 
-Loading PyTorch takes seconds, a fork takes none. A child is a process of its own in all else:
-arguments, directory, environment, streams, signals and exit code. What it cannot show is the start
-itself (``python FILE``: modules that are found or not, an interpreter's options); tests of that run
-a subprocess. Needs Linux.
+Loading PyTorch takes seconds; a fork takes almost no time. Otherwise a child is a separate process:
+it has its own arguments, directory, environment, streams, signals and exit code. A fork cannot test
+the start itself (``python FILE``: which modules are found, the options of the interpreter); tests
+of the start run a subprocess. Needs Linux.
 
     python forks.py DESCRIPTOR      (the server, at the other end of a pair of UNIX sockets)
 """
@@ -70,8 +70,8 @@ class ForkServer:
         return self._pid
 
     def wait(self, seconds: float = _PATIENCE_SECONDS) -> int:
-        """The exit code of the child, or minus the signal that killed it. After ``seconds`` it is
-        killed here, and ``TimeoutError`` raised."""
+        """The exit code of the child, or minus the signal that killed it. After ``seconds`` the
+        child is killed, and ``TimeoutError`` is raised."""
         try:
             self._channel.settimeout(seconds)
             return self._number()
@@ -158,7 +158,7 @@ def _serve(channel: socket.socket) -> None:
 
 
 def _warm_up() -> None:
-    """A step of each optimizer, so that what PyTorch imports at the first use is imported once.
+    """Makes a step with each optimizer, so that PyTorch's imports at the first use happen once.
 
     On one thread: a child could not use the threads of a parallel region that ran before the fork.
     """

@@ -1,5 +1,6 @@
-"""The modules of the package and what they import; run as a script it prints a table of the imports
-between folders.
+"""The modules of the package and what they import.
+
+Run as a script, it prints a table of the imports between folders.
 
     python tests/house.py
 """

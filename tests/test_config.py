@@ -57,7 +57,7 @@ def test_both_ends_of_the_range_are_permitted(cls, item):
         try:
             assert getattr(cls(**{item.name: value}), item.name) == value
         except SettingError as error:
-            assert error.key == "setting.heads"  # the range is not what it failed on
+            assert error.key == "setting.heads"  # the range is not the reason
 
 
 @each_choice
@@ -188,7 +188,7 @@ def test_derived_seeds_are_seeds(seed, number, derived):
     [
         ({"epochs": 6}, 0.5),
         ({"epochs": 7}, 0.0),
-        ({"epochs": 7, "max_minutes": 1}, 0.5),  # how many there will be is not known
+        ({"epochs": 7, "max_minutes": 1}, 0.5),  # the number of epochs is not known
     ],
 )
 def test_growth_of_a_run(settings, growth):

@@ -39,8 +39,8 @@ def read(name: str) -> str:
 
 
 def blocks(text: str, kind: str = "") -> list[str]:
-    """What each fenced block of that kind holds: ``bash``, ``toml`` …; those without a kind show
-    output."""
+    """The contents of all fenced blocks of one kind (``bash``, ``toml`` …); a block without a kind
+    shows output."""
     found = re.findall(r"^```(\w*)\n(.*?)^```$", text, re.S | re.M)
     return [block for name, block in found if name == kind]
 
@@ -60,7 +60,7 @@ def headings(text: str) -> list[str]:
 
 
 def anchors(text: str) -> set[str]:
-    """Those that GitHub makes of the headings."""
+    """The anchors that GitHub makes from the headings."""
     titles = [heading.lstrip("#").strip().lower() for heading in headings(text)]
     return {re.sub(r"[^\w\- ]", "", title).replace(" ", "-") for title in titles}
 
@@ -121,7 +121,7 @@ def test_the_settings_of_evolution_and_their_defaults_are_in_a_table(name):
 
 @each_document
 def test_flags_in_the_text_exist(name):
-    """Everywhere but in the two commands that make the environment and run the tests."""
+    """Except in the two commands that make the environment and run the tests."""
     flags = {"--help", "--resume"}
     for parser in (train_parser(), chat_parser()):
         flags |= set(parser._option_string_actions)
@@ -148,7 +148,7 @@ def test_a_readme_is_short(name):
 
 @pytest.mark.parametrize("name", [*DOCUMENTS, *OTHERS])
 def test_prose_fits_a_screen(name):
-    """Rows of tables and code are as long as they must be."""
+    """Rows of tables and lines of code may be longer."""
     wide = [
         line
         for line in without_code(read(name)).splitlines()

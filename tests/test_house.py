@@ -11,7 +11,7 @@ from tests.conftest import REPOSITORY, run_python
 from tests.house import FLOORS, MODULES, TREES, folder, imports, own_imports
 
 DEPENDENCIES = {"torch", "numpy", "tqdm"}
-EXTRAS = {  # of pyproject.toml: what they bring, and the one module that uses it
+EXTRAS = {  # of pyproject.toml: the packages that each brings, and the one module that uses them
     "h2q.cli.settings_file": {"tomli"},
     "h2q.cli.report_plot": {"matplotlib"},
     "h2q.checkpoint.export": {"safetensors"},
@@ -113,7 +113,7 @@ def test_a_module_imports_nothing_but_the_three_dependencies(module):
 
 
 def test_extras_are_imported_only_when_they_are_used():
-    """Within functions, so that nothing needs them that does not use them."""
+    """Within functions, so that only their users need them."""
     for module, names in EXTRAS.items():
         at_import = {
             ast.unparse(node)

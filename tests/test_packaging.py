@@ -12,7 +12,7 @@ import pytest
 
 from tests.conftest import REPOSITORY, small_settings
 
-BUILD_NEEDS = 77  # setuptools that know a licence by its name
+BUILD_NEEDS = 77  # the first version of setuptools that accepts the name of a licence
 
 
 def run(*command, cwd, **environment):
@@ -31,7 +31,7 @@ def run(*command, cwd, **environment):
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
-    """Built without a network, by the setuptools that are here."""
+    """Built without a network, by the installed setuptools."""
     if int(importlib.metadata.version("setuptools").partition(".")[0]) < BUILD_NEEDS:
         pytest.skip(f"setuptools >= {BUILD_NEEDS} is not installed")
     source = tmp_path_factory.mktemp("source") / "tree"

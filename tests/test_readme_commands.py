@@ -31,8 +31,8 @@ FACT = {"relation": "capital_of", "object": "Somewhere", "aliases": [], "lang": 
 
 
 def calls() -> list[tuple[str, str]]:
-    """(script, arguments) of each distinct command, in the order of the documents; the part that
-    makes the environment is the installer's. The other language has the same commands."""
+    """(script, arguments) of each distinct command, in the order of the documents, without the part
+    that makes the environment. The other language has the same commands."""
     pattern = re.compile(r"(local_\w+\.py)(.*)")
     found = [
         match.groups()
@@ -44,7 +44,7 @@ def calls() -> list[tuple[str, str]]:
 
 
 def shortened(arguments: str, small: list[str]) -> list[str]:
-    """What makes a run short, behind the README's own arguments, of which the last one counts."""
+    """Arguments that make a run short, after the README's own: of equal flags the last counts."""
     result = shlex.split(arguments)
     if "--mode evolve" in arguments:
         result += ["--cycles", "1"]

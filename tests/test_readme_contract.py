@@ -1,4 +1,4 @@
-"""The README still holds what the first README of the program promised to the letter.
+"""The README still has, word for word, what the first README of the program promised.
 
 These lists are the promise: commands, defaults, files, lines that a run prints. Where the first README lies beside the
 repository, a second test compares the lists with it, so that none can be shortened by mistake.
@@ -42,7 +42,7 @@ RECIPE = [
     "填充：使用token 0进行填充",
     "增强：随机序列截取",
 ]
-# What these said was widened: a token is a byte, which for ASCII is a character.
+# These lines now say more: a token is a byte, which for ASCII is a character.
 WIDENED = {"词汇表大小：256（", "编码："}
 FILES = [
     "H2Q-Evo/",
@@ -89,7 +89,7 @@ README_HEADINGS = [
     "⚠️ 注意事项",
     "📞 支持",
 ]
-# What the pages in ``docs`` tell now, and what the README shows without a heading of its own.
+# Topics that are now on the pages in ``docs``, or in the README without their own heading.
 MOVED_HEADINGS = [
     *("概述", "核心组件", "数据流程", "训练配置", "模型配置", "示例训练输出", "进化统计"),
     *("🔄 自我进化机制", "进化周期", "进化指标", "🛠️ 技术细节", "模型架构", "训练优化", "数据处理"),
@@ -98,7 +98,7 @@ MOVED_HEADINGS = [
 
 
 def plain(line: str) -> str:
-    """Without bold type, with one sort of colon, single blanks and # for numbers."""
+    """The text without bold type, with one kind of colon, single blanks, and # for numbers."""
     return re.sub(r"\s+", " ", line.replace("**", "").replace(": ", "：")).strip()
 
 

@@ -1,10 +1,10 @@
 """What version 0.1.0 left on disk is read, resumed and continued.
 
 ``fixtures/version_0_1_0`` was written by that version: a training run that was killed in its second
-epoch, and an evolution that was killed while it trained the challenger of its second cycle. The
-figures below are those with which that version itself finished copies of the two. The processor
-may be another one: figures are compared with a tolerance, everything that is decided before
-training exactly.
+epoch, and an evolution that was killed while it trained the challenger of its second cycle. That
+version itself finished copies of the two with the figures below. The processor may be another one,
+so figures are compared with a tolerance; everything that is decided before training is compared
+exactly.
 """
 
 import json
@@ -32,7 +32,7 @@ EVOLUTION = EvolutionConfig(
 
 @pytest.fixture
 def left(tmp_path, monkeypatch):
-    """A copy of what that version left. Its own wordings are in place of those shipped today."""
+    """A copy of what that version left, with its own wordings instead of those shipped today."""
     shutil.copytree(FIXTURE, tmp_path / "left")
     shipped = tmp_path / "left" / "shipped" / "knowledge_base"
     monkeypatch.setattr("h2q.datasets.knowledge_base.shipped_knowledge_dir", lambda: shipped)

@@ -19,7 +19,7 @@ SHAPES = [
 
 
 def trained(config: ModelConfig) -> Transformer:
-    """A model in which no weight is as it was at first: norms and biases too."""
+    """A model in which every weight has changed from its first value, norms and biases too."""
     model = Transformer(config).initialize(0).eval()
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
@@ -34,7 +34,7 @@ def transformers():
 
 
 def some_tensors(seed: int = 0) -> dict:
-    """Every kind that a run saves, and others: 0-dim, empty, whole numbers, half precision."""
+    """Every kind of tensor that a run saves, and others: 0-dim, empty, integers, half precision."""
     generator = torch.Generator().manual_seed(seed)
     return {
         "weight": torch.randn(3, 5, generator=generator),

@@ -102,7 +102,7 @@ def test_a_file_cut_at_any_length_is_refused(healthy, path):
 
 
 def assert_refused_or_the_same(path) -> bool:
-    """True where it was refused. A byte that carries no meaning may change and does no harm."""
+    """True if it was refused. A byte without a meaning may change; then the content is the same."""
     try:
         tensors, metadata = load(path)
     except ModelFileError:
@@ -122,7 +122,7 @@ def test_no_flipped_byte_changes_what_is_loaded(healthy, path, bits):
         damaged[position] ^= bits
         path.write_bytes(damaged)
         refused += assert_refused_or_the_same(path)
-    assert refused > len(positions) / 4  # the rest of so small a file is headers and alignment
+    assert refused > len(positions) / 4  # the rest of such a small file is headers and alignment
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
@@ -190,7 +190,7 @@ def test_a_directory_is_called_unreadable(tmp_path):
 
 
 def write_content(path, **parts) -> None:
-    """A file as ``save`` would write it if it let anything through; its hash is right if it can."""
+    """A file as ``save`` would write it without its checks; its hash is right if possible."""
     content = {"format": FORMAT, "version": 1, "metadata": "{}", "tensors": {}, "sha256": ""}
     content |= parts
     if "sha256" not in parts:
@@ -359,7 +359,7 @@ def rewritten(healthy: bytes, compression=zipfile.ZIP_STORED, change=lambda entr
 
 
 def test_the_archive_written_anew_still_loads(healthy, path):
-    """Shows that the next tests refuse for their own reason."""
+    """Shows that the files of the next tests are refused for the reasons that the tests give."""
     path.write_bytes(rewritten(healthy))
     assert not assert_refused_or_the_same(path)
 

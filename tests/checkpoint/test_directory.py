@@ -104,7 +104,7 @@ def test_a_new_save_and_the_best_survive_stale_higher_steps(run, stale):
 
 
 def test_old_files_go_only_when_the_new_one_is_safe(run, monkeypatch):
-    """Order on disk: file synced, renamed, directory synced, and only then the old removed."""
+    """In this order: file synced, file renamed, directory synced, old files removed."""
     save_steps(run, 1, 2, 3)
     done = []
 
@@ -216,7 +216,7 @@ def test_setting_aside_moves_one_run_and_forgets_the_one_before(run, tmp_path):
 
 
 def test_nothing_is_removed_behind_a_link(run, tmp_path):
-    """A ``previous`` that is a link is replaced by a directory; a directory within one stays."""
+    """A link ``previous`` is replaced by a directory; a directory within ``previous`` stays."""
     other = tmp_path / "other"
     other.mkdir()
     (other / "precious.txt").write_text("precious")

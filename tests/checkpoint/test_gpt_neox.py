@@ -65,7 +65,7 @@ def test_query_key_and_value_of_each_head_are_together():
 
 @pytest.mark.parametrize("config", SHAPES, ids=["narrow", "wide"])
 def test_the_output_needs_no_bias(config):
-    """Whatever the layers give, the logits are the same."""
+    """The logits are the same for any output of the layers."""
     model = trained(config)
     renamed = gpt_neox_tensors(model.state_dict(), config)
     x = torch.randn(5, config.embed_dim)
@@ -89,7 +89,7 @@ def test_the_configuration_says_what_our_model_is():
 
 
 def test_the_vocabulary_is_every_byte_by_one_character():
-    """A visible character of Latin-1 stands for its own byte, as in GPT-2."""
+    """Each visible character of Latin-1 means its own byte, as in GPT-2."""
     vocabulary = byte_tokenizer()["model"]["vocab"]
     assert list(vocabulary.values()) == list(range(256))
     assert all(len(character) == 1 and not character.isspace() for character in vocabulary)

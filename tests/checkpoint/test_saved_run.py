@@ -1,4 +1,4 @@
-"""A run as a checkpoint and back."""
+"""A run is written as a checkpoint and read back."""
 
 from dataclasses import asdict, replace
 
@@ -87,7 +87,7 @@ def test_round_trip(directory, load, run):
 
 
 def test_the_format_is_what_it_was(directory):
-    """Names of tensors and keys of metadata: files of former versions go on with this one."""
+    """Names of tensors and keys of metadata, so that this version resumes files of earlier ones."""
     tensors, metadata = container.load(save_run(directory, some_run()))
     assert tensors.keys() == {
         "model.output.weight",
@@ -144,7 +144,7 @@ def test_a_missing_best_is_an_error(directory):
 
 
 def refused(directory, load, **changed) -> str:
-    """Why a checkpoint with these metadata is refused; the key of the error."""
+    """The key of the error with which a checkpoint with these metadata is refused."""
     _, metadata = container.load(save_run(directory, some_run()))
     container.save(
         directory.directory / "step_000000015.pt", TENSORS.for_file(), {**metadata, **changed}

@@ -26,8 +26,8 @@ SMALL = {
 
 @pytest.fixture(autouse=True)
 def nothing_for_good(monkeypatch):
-    """A program that is called in this process neither forbids the network for the tests behind it
-    nor changes how messages name the programs."""
+    """A program that is called in this process must not forbid the network for later tests, nor
+    change how messages name the programs."""
     monkeypatch.setattr(main, "forbid_network", lambda: None)
     monkeypatch.setattr(catalogue, "_programs", dict(catalogue._programs))
 
@@ -49,7 +49,7 @@ def files_below(directory):
 
 
 def training(*arguments: object, **tables) -> TrainingCall:
-    """The call of a command line, beside a settings file with these tables."""
+    """The settings that a command line and a settings file with these tables mean together."""
     parsed = parse(train_parser(), [str(argument) for argument in arguments])
     return training_call(parsed, Settings(**tables))
 

@@ -1,4 +1,4 @@
-"""What is said of a person's text before training on it."""
+"""What the program says about a person's text before training on it."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A trial: what it says, and that nothing stays."""
+"""A trial (``--dry_run``): what it says, and that it leaves no file behind."""
 
 import re
 
@@ -38,7 +38,7 @@ def test_dry_run_measures_and_writes_nothing(tmp_path):
 
 
 def test_dry_run_of_a_first_run_and_of_evolution(tmp_path, tiny_model_config):
-    """Where there is no text, what the sample text would cost; with a model, what evolves."""
+    """Without text: the cost of training on the sample text. With a model: what would evolve."""
     place = tmp_path / "empty"
     place.mkdir()
     result = train("--dry_run", "--max_minutes", 5, *small_settings(tmp_path), cwd=place)
@@ -99,7 +99,7 @@ def test_where_the_system_does_not_tell_the_memory_the_disk_is_told(place, capsy
 
 
 def test_an_evolution_is_tried_with_its_knowledge(place, capsys):
-    """With a model there is no training before it, and no time of one."""
+    """With a model, no training comes first, so no time of training is told."""
     (place / "t.txt").write_text(make_text(6000), encoding="utf-8")
     flags = ("--mode", "evolve", "--data_dir", "t.txt", "--knowledge_dir", "kb")
     assert "每步" in said_by(capsys, *flags)

@@ -104,7 +104,7 @@ def test_demo_without_a_model_says_how_to_train(tmp_path):
 
 
 def write_bad_model(path, kind, good, small_config):
-    """A file that is nearly the model ``good``, or not at all."""
+    """Writes a file that is nearly the model ``good``, or no model at all."""
     middle = len(good) // 2
     if kind == "foreign":
         torch.save({"weight": torch.ones(3)}, path)
@@ -158,7 +158,7 @@ def place(tmp_path, monkeypatch):
 
 
 def told(capsys, *arguments, length=4) -> str:
-    """What one call says on stdout."""
+    """What one call prints on stdout."""
     call = inference("--max_length", length, *arguments)
     infer(call, Console(silent=call.as_json))
     return capsys.readouterr().out

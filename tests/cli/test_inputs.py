@@ -1,4 +1,4 @@
-"""The text and the knowledge base of a call."""
+"""The text and the knowledge base that a command opens."""
 
 from pathlib import Path
 

@@ -92,7 +92,7 @@ def test_a_missing_dependency_is_one_line(tmp_path):
 
 
 def test_what_the_system_refuses_is_one_line(workplace):
-    """A knowledge base that cannot be read (root may read all, so: a directory named like a file)."""
+    """A knowledge base that cannot be read: a directory named like a file, as root may read all."""
     directory, _ = workplace
     (directory / "kb" / "facts.jsonl").mkdir(parents=True, exist_ok=True)
     command = ["--mode", "evolve", "--knowledge_dir", "kb", "--eval_dir", "eval.txt"]
@@ -196,7 +196,7 @@ def test_termination_is_an_interrupt_wherever_it_comes(inside, monkeypatch):
 
 
 def test_the_commands_get_the_checked_call(inside, monkeypatch, capsys):
-    """Of arguments and file; a trial goes its own way; --quiet silences what is said."""
+    """Arguments and file make the call; a trial runs its own command; --quiet hides messages."""
     seen = {}
 
     def note(name):

@@ -1,4 +1,4 @@
-"""The picture of a run: what is drawn, and that nothing is missing from it."""
+"""The picture of a run: what is drawn, and that nothing is missing."""
 
 import json
 import logging
@@ -74,7 +74,7 @@ def test_curves_are_those_of_the_log():
 
 
 def test_cycles_are_drawn_with_their_intervals():
-    """Better is up: the difference of the losses changes its sign."""
+    """Up means better, so the difference of the losses changes its sign."""
     (axes,) = drawn([], HISTORY).axes
     kept, rejected = axes.containers
     for container, mean, low, high in ((kept, 0.02, 0.01, 0.03), (rejected, -0.004, -0.01, 0.001)):

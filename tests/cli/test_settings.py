@@ -209,7 +209,7 @@ def test_what_inference_is_asked_for(tmp_path):
     ],
 )
 def test_wrong_use_of_inference(arguments, key):
-    """Said before the model file is looked for: there is none."""
+    """The error comes before the program looks for the model file, which does not exist."""
     assert refusal(inference, "--model", "nowhere.pt", *arguments).key == key
 
 

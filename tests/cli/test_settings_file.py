@@ -102,7 +102,7 @@ def test_without_a_toml_library_the_extra_is_named(tmp_path, monkeypatch):
 
 
 def call_of(text: str, directory, *given: str) -> TrainingCall:
-    """What a command line asks for that names a file of this text."""
+    """The settings of a command line that names a settings file with this text."""
     path = directory / "my settings.toml"
     path.write_text(text)
     given = ("--config", str(path), *given)
@@ -111,7 +111,7 @@ def call_of(text: str, directory, *given: str) -> TrainingCall:
 
 
 def test_from_file_to_configuration(tmp_path):
-    """Preset, then tables, then flags of the file, then those of the command line."""
+    """The later wins: preset, tables, flags of the file, flags of the command line."""
     text = (
         "preset = 'tiny'\nepochs = 5\nlr = 0.5\n[model]\nn_layers = 2\n"
         "[training]\nlr = 0.25\nclip_norm = 2\n"

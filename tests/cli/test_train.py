@@ -113,7 +113,7 @@ def test_evolve_shows_and_saves_the_statistics(workplace, tmp_path):
 
 
 def test_evolve_without_a_model_trains_one_first(tmp_path):
-    """It says so, reads the text once, and goes on with the cycles."""
+    """The program says so, reads the text once, and continues with the cycles."""
     (tmp_path / "t.txt").write_text(make_text(12_000), encoding="utf-8")
     (tmp_path / "kb").mkdir()
     passages = "\n\n".join(make_text(400, seed) for seed in range(10, 16))
@@ -146,7 +146,7 @@ def test_quiet_shows_warnings_only(tmp_path):
 def test_first_run_without_any_text(tmp_path):
     """README 准备训练数据: sample text is created in data/training_data, and the run says so.
 
-    Stopped with Ctrl-C as soon as it trains, it saves, tells how to go on, and leaves with 130.
+    Stopped with Ctrl-C as soon as it trains, it saves, tells how to resume, and exits with 130.
     """
     command = [sys.executable, str(REPOSITORY / "local_training_system.py"), "--preset", "tiny"]
     with subprocess.Popen(
@@ -226,7 +226,7 @@ def test_second_process_in_the_same_directory_is_refused(tmp_path):
     fails(result, str(os.getpid()), "--output_dir", code=1)
 
 
-# In this process: what a call asks for reaches trainer and engine.
+# In this process: the settings of a call reach the trainer and the engine.
 
 
 @pytest.fixture
@@ -247,7 +247,7 @@ def do(*arguments, text="t.txt", **tables) -> None:
 
 
 class Engine:
-    """Takes the place of the engine and remembers what it was given."""
+    """Stands for the engine and remembers its arguments."""
 
     given: tuple
     options: dict
@@ -354,7 +354,7 @@ def test_curves_begin_where_the_run_does(place, monkeypatch):
 
 
 def test_settings_of_evolution_reach_the_engine(place, engine):
-    """From the table of the file to the engine, and flags above them."""
+    """Settings in the table of the file reach the engine; flags win over them."""
     save_small_model(place, {"training": {"lr": 0.5, "batch_size": 4}})
     do(
         *("--mode", "evolve", "--knowledge_dir", "kb", "--cycles", 2, "--resume"),
@@ -380,7 +380,7 @@ def test_settings_that_are_not_known_are_those_of_the_preset(place, engine, prov
 
 
 def test_a_changed_setting_of_evolution_is_not_resumed(place):
-    """The engine refuses it in one sentence, and what differs only in time and number goes on."""
+    """The engine refuses it in one sentence; another time or number of cycles is accepted."""
     save_small_model(place)
     flags = ("--mode", "evolve", "--knowledge_dir", "kb", "--cycles", 1)
     table = {"cycle_bytes": 1024, "exposures": 5}
