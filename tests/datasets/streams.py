@@ -1,4 +1,4 @@
-"""Streams of bytes for tests, without files; and what a stream is made of."""
+"""Streams of bytes for tests, without files, and the parts of a stream."""
 
 from h2q.datasets.corpus import ByteStream
 from tests.conftest import bytes_of

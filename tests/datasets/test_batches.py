@@ -22,7 +22,7 @@ def flat(batches) -> bytes:
 
 
 def numbered(size: int) -> tuple[ByteStream, bytes]:
-    """A stream whose every two neighbouring bytes are as good as unique."""
+    """A stream in which almost every pair of neighbouring bytes occurs only once."""
     data = bytes(random.Random(size).choices(range(1, 255), k=size - 1))
     return stream_of([data]), data + b"\xff"
 
@@ -36,7 +36,7 @@ def numbered(size: int) -> tuple[ByteStream, bytes]:
     epoch=st.integers(0, 5),
 )
 def test_every_byte_is_a_target_once_an_epoch(size, context_length, batch_size, seed, epoch):
-    """Told by position: a stream that answers with where it was read."""
+    """The stream returns the positions that are read instead of its bytes."""
     read = []
 
     class Positions(ByteStream):
@@ -93,7 +93,7 @@ def test_order_and_offset_depend_on_seed_and_epoch_alone():
     torch.manual_seed(3)
     assert epochs == [flat(epoch_of(stream, seed=seed, epoch=epoch)) for seed, epoch in keys]
     assert len(set(epochs)) == len(keys)
-    # Windows, as sets, differ too: the offset, not only the order, is drawn anew.
+    # The sets of windows differ too: the offset is drawn anew, not only the order.
     windows = [
         frozenset(text[i : i + CONTEXT] for i in range(0, 20_000, CONTEXT)) for text in epochs
     ]

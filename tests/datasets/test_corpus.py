@@ -76,7 +76,7 @@ def test_split_of_several_files_is_a_partition(tmp_path_factory, sizes, seed):
 
 @pytest.mark.parametrize(("size", "block_bytes"), [(30_000, 512), (1_000_000, 4096)])
 def test_blocks_of_the_lowest_hashes_are_held_out(folder, cache, size, block_bytes):
-    """Golden: another choice would let a resumed run train on what it was measured on."""
+    """Fixed: with another choice, a resumed run would train on text that it was measured on."""
     data = text_of(size, seed=1)
     (folder / "a.txt").write_bytes(data)
     text = open_corpus(folder, cache, context_length=CONTEXT)
@@ -269,7 +269,7 @@ def test_read_equals_the_files_one_after_the_other(files, start, length):
 
 @given(st.data())
 def test_read_equals_the_chosen_parts(data):
-    """Segments that are parts of files, as the split makes them."""
+    """Segments are parts of files, as the split makes them."""
     files = [bytes(range(40)), bytes(range(100, 160))]
     part = st.tuples(st.integers(0, 1), st.integers(0, 20), st.integers(0, 20))
     segments = [*data.draw(st.lists(part, min_size=1, max_size=6)), (MARKER, 0, 1)]
@@ -289,7 +289,7 @@ def test_a_part_reads_as_the_pieces_it_is_made_of(data):
     files = [bytes(range(40)), bytes(range(100, 160))]
     stream = stream_of(files)
     whole = files[0] + b"\xff" + files[1] + b"\xff"
-    begins = {0: 40, 41: 60}  # of the segments that are text, with their lengths
+    begins = {0: 40, 41: 60}  # where the segments of text begin, and their lengths
     wanted = []
     for _ in range(data.draw(st.integers(1, 5))):
         begin = data.draw(st.sampled_from(sorted(begins)))
@@ -443,7 +443,7 @@ def test_limited_windows_are_evenly_spaced(size, window, limit):
 
 # Memory
 
-# The peak is that of this process alone: ru_maxrss begins with that of the parent.
+# Not ru_maxrss, which begins with the peak of the parent: this is the peak of this process alone.
 MEASURE = """
 import re, sys
 from pathlib import Path
@@ -474,4 +474,4 @@ def test_memory_does_not_grow_with_the_text(folder, cache, encoding, end):
     run = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
     size, added_kilobytes = map(int, run.stdout.split())
     assert size > 60 * 2**20
-    assert added_kilobytes < 60 * 2**10  # of which looking for Chinese takes 40, once
+    assert added_kilobytes < 60 * 2**10  # 40 of these MB are for the search for Chinese, once

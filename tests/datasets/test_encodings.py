@@ -55,7 +55,7 @@ FOREIGN_WORDS = [
 
 
 def detect(data: bytes) -> str:
-    """The encoding of what is known not to be UTF-8 without a mark."""
+    """The encoding of bytes that are known not to be UTF-8 without a mark."""
     return encoding_of(io.BytesIO(data), not_utf8=True)
 
 
@@ -213,7 +213,7 @@ def test_characters_across_the_border_of_a_chunk(tmp_path, encoding, before):
     chunk_bytes=st.integers(1, 9),
 )
 def test_transcoding_equals_decode_and_encode(tmp_path_factory, text, encoding, chunk_bytes):
-    marked = encoding in ("utf-16", "utf-32")  # by the codec; a second mark is text
+    marked = encoding in ("utf-16", "utf-32")  # the codec writes a mark; a second mark is text
     expected = (text if marked else text.removeprefix("\ufeff")).encode("utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(encodings, "CHUNK_BYTES", chunk_bytes)
@@ -258,15 +258,15 @@ def test_nothing_behind_the_telling_chunk_is_read():
     assert stream.tell() == 2 * CHUNK_BYTES
 
 
-# The three that ask: text to train on, the knowledge base, text to score
+# The three readers that detect encodings: text to train on, the knowledge base, text to score
 
 KNOWN = '{"id": "a", "subject": "s", "relation": "r", "object": "o", "lang": "en"}'
 NO_TEXT = ("skip.not_text", (0, [0]), "score.not_text")
 
 
 def asked(data: bytes, folder: Path) -> tuple:
-    """What each makes of a file: its encoding or the reason to skip it; how many passages it has
-    and in which lines it cannot be read; its bytes of UTF-8 or the error."""
+    """What each of the three makes of a file: its encoding or the reason to skip it; the number of
+    its passages and the lines that cannot be read; its bytes as UTF-8 or the error."""
     directory = folder / "knowledge"
     directory.mkdir()
     (directory / "facts.jsonl").write_text(KNOWN)
@@ -300,7 +300,7 @@ def asked(data: bytes, folder: Path) -> tuple:
         (CHINESE.encode("utf-16-le"), "utf-16-le", (1, []), 127),
         (CHINESE.encode("utf-16-be"), "utf-16-be", (1, []), 127),
         (CHINESE.encode("utf-32"), "utf-32", (1, []), 127),
-        # No text, or no longer.
+        # Not text, or no longer text.
         (bytes(range(256)) * 4, *NO_TEXT),
         ("今天天氣很好。我們去公園散步".encode("big5"), *NO_TEXT),
         ("naïve rôle\n".encode("cp1252"), *NO_TEXT),
@@ -309,10 +309,10 @@ def asked(data: bytes, folder: Path) -> tuple:
         (CHINESE.encode()[:-2], "skip.not_text", (0, [1]), "score.not_text"),
         (CHINESE.encode("utf-16")[:-1], "skip.not_text", (0, [1]), "score.not_text"),
         (CHINESE.encode("gb18030") * 20_000 + b"\xff\xff", "skip.not_text", None, "score.not_text"),
-        # NUL is a byte like any other to a score, and a sign of no text elsewhere.
+        # Text to score may contain NUL; elsewhere NUL is a sign that a file is not text.
         (b"a\0b\n", "skip.not_text", (0, [0]), 4),
         (b"\0" * 4096, "skip.not_text", (0, [0]), 4096),
-        # A second mark is text, with which no text to train on begins.
+        # A second mark is text, but text to train on does not begin with one.
         (("\ufeff" + CHINESE).encode("utf-16"), "skip.not_text", (1, []), 130),
     ],
     ids=range(25),
@@ -324,7 +324,7 @@ def test_hostile_files_with_each_of_the_three_that_ask(tmp_path, data, trained, 
 
 
 def test_a_head_that_happens_to_be_utf8_does_not_decide_where_all_is_read(tmp_path):
-    """一 in GB18030 is a character of UTF-8 too. The knowledge base goes by the first chunk."""
+    """一 in GB18030 is also valid UTF-8. The knowledge base decides by the first chunk."""
     data = "一" + "plain\n" * 200_000 + CHINESE * 3
     trained, (_, lines), scored = asked(data.encode("gb18030"), tmp_path)
     assert (trained, scored) == ("gb18030", len(data.encode()))

@@ -146,7 +146,7 @@ def test_as_many_problems_are_listed_as_wanted(tmp_path):
 
 
 def test_the_digest_is_that_of_what_is_known(tmp_path):
-    """Golden: a resumed evolution compares it. Names and places of the files do not count."""
+    """A fixed value, because a resumed evolution compares it. File names and folders do not count."""
     one = load_knowledge_base(write_facts(tmp_path / "one", fact(1), fact(2)))
     two = load_knowledge_base(
         write_facts(tmp_path / "two", "{", fact(1), "", fact(2), name="x.jsonl")

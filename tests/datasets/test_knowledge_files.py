@@ -58,7 +58,7 @@ def test_a_file_that_is_no_text_has_no_lines(tmp_path):
 
 
 def test_lines_end_where_the_text_ends(tmp_path):
-    """The reader of Python decodes 8 KB at once; what stands before them is read."""
+    """Python's reader decodes 8 KB at once; the lines before the first bad 8 KB are read."""
     (tmp_path / "a.txt").write_bytes(b"plain text\n" * 300_000 + b"\xff\n")
     found, [unreadable] = lines_of(tmp_path / "a.txt", "utf-8")
     assert 299_000 < len(found) < 300_000

@@ -114,7 +114,7 @@ def test_a_question_that_trains_is_not_held_out_as_a_general_one():
 
 
 def test_the_split_depends_on_the_templates_alone():
-    """Golden: another split would train on questions that an earlier one held out."""
+    """Fixed values: another split would train on questions that an earlier one held out."""
     own = wordings(12)
     assert [[item[:2] for item in questions(own, OWNER, split)] for split in HELD_OUT] == GOLDEN
     own["owner_of"]["en"]["questions"].reverse()

@@ -268,7 +268,7 @@ def test_a_real_novel(folder, cache):
 
 
 def test_foreign_text_far_from_the_beginning_is_skipped(folder, cache):
-    """The first chunk alone, here ASCII, must not decide."""
+    """The first chunk, here ASCII, must not decide alone."""
     found = scan_one(folder, cache, b"plain text\n" * 100_000 + "naïve rôle\n".encode("cp1252"))
     assert found.skipped == [(folder / "one.txt", "skip.not_text")]
 
@@ -298,7 +298,7 @@ def test_transcoding_happens_once(folder, cache, monkeypatch):
 
 
 def test_cached_copies_are_not_found_as_texts(folder):
-    """Where a person trains in the directory that holds the texts."""
+    """Also when a person trains in the directory that holds the texts."""
     cache = folder / "cache"
     first = scan_one(folder, cache, CHINESE.encode("gb18030"))
     second = scan(folder, cache)

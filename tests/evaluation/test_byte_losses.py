@@ -32,7 +32,7 @@ def test_each_loss_is_that_of_a_row_alone(model):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_every_bit_is_that_of_cross_entropy_in_float32(model, dtype):
-    """As it was written out in each of the measurements before they shared it."""
+    """The reference is the code that each measurement had before they shared this function."""
     tokens = torch.zeros(len(ROWS), LONGEST, dtype=torch.long)
     for row, data in enumerate(ROWS):
         tokens[row, : len(data)] = torch.tensor(list(data))
@@ -46,7 +46,7 @@ def test_every_bit_is_that_of_cross_entropy_in_float32(model, dtype):
 
 def test_first_choices_are_the_most_likely_bytes_but_padding(model):
     with torch.no_grad():
-        model.output.bias[PAD] = 1e4  # what is never written is never chosen
+        model.output.bias[PAD] = 1e4  # padding is never written, so it must never be chosen
     _, choices = byte_losses_and_choices(model, ROWS, torch.float32)
     model.eval()
     logits = model(torch.tensor([list(ROWS[1])]))[0, :-1].detach()

@@ -108,7 +108,7 @@ def plain_loop(model: Transformer, prompt: bytes, max_bytes: int, stop: str | No
 
 
 def random_model(config, seed: int) -> Transformer:
-    """It wants any byte, also those that are no UTF-8, and most often padding and what ends a text."""
+    """It prefers any bytes, also invalid UTF-8, and most often padding and the end of a text."""
     model = Transformer(config).initialize(seed).eval().requires_grad_(False)
     generator = torch.Generator().manual_seed(seed)
     for parameter in model.parameters():
@@ -141,7 +141,7 @@ def test_without_prompts_nothing_is_written(model):
 
 
 def test_questions_in_many_batches_get_their_own_scores(model):
-    """More bytes than one batch holds; each question's scores are those that it gets alone."""
+    """With more bytes than fit into one batch, each question gets the scores that it gets alone."""
     questions = [Question("why " * (1 + 7 * n % 13), (f"{n}", "x"), "a") for n in range(700)]
     together = score(model, questions)
     for number in (0, 1, 350, 699):

@@ -24,7 +24,7 @@ def model(tiny_model_config):
 
 
 def test_loss_is_the_mean_over_each_byte_once(model, heldout):
-    """The reference: one window after the other, one position after the other."""
+    """The reference computes one window and one position at a time."""
     result = evaluate(model, heldout, limit_bytes=10**9)
     model.eval()
     data = heldout.read(0, len(heldout))

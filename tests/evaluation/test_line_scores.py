@@ -25,7 +25,8 @@ def random_bytes(size: int) -> bytes:
 
 @pytest.mark.parametrize("size", [1, 2, 63, 64, 65, 66, 121, 904, 905, 3000])
 def test_each_byte_is_predicted_once_with_enough_before_it(model, size):
-    """Against single passes over exactly what a byte may see; a context of 64, 8 of it shared."""
+    """Compared with a separate pass for each byte over exactly the bytes that it may see. Of a
+    context of 64 bytes, neighbouring windows share 8."""
     text = random_bytes(size)
     chunks = iter([text[start : start + 777] for start in range(0, size, 777)])
     pieces = list(byte_nats(model, chunks))

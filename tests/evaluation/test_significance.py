@@ -73,7 +73,7 @@ def test_bounds_are_those_of_students_t_where_differences_are_symmetric():
 
 
 def test_skewed_differences_widen_the_bound_on_their_long_side():
-    """Many small gains and a large loss: the next large loss may not be in the sample."""
+    """Many small gains and one large loss: further large losses may be missing in the sample."""
     found = difference(np.array([-1.0] * 19 + [12.0]), np.zeros(20))
     assert found.high - found.mean > 1.1 * (found.mean - found.low)
 

@@ -1,4 +1,4 @@
-"""A tiny base model, and what becomes of it in two cycles, for all tests of evolution."""
+"""A tiny base model, and the same model after two cycles, for all tests of evolution."""
 
 import shutil
 import signal
@@ -36,7 +36,7 @@ def output(base, tmp_path):
 
 @pytest.fixture(scope="session")
 def evolved(base, tmp_path_factory):
-    """The same after two cycles that nothing disturbed, in a process of their own."""
+    """The base after two undisturbed cycles, which run in another process."""
     path = shutil.copytree(base, tmp_path_factory.mktemp("evolved") / "out")
     run_driver(path)
     return path
@@ -44,7 +44,7 @@ def evolved(base, tmp_path_factory):
 
 @pytest.fixture
 def training_only(monkeypatch):
-    """Training that is over at once and changes nothing, for what does not depend on it."""
+    """Training that ends at once and changes nothing, for tests that do not depend on training."""
     monkeypatch.setattr(LocalModelTrainer, "train", lambda self: self.model.eval())
 
 
@@ -54,7 +54,7 @@ def shipped() -> KnowledgeBase:
 
 
 def run_driver(output: Path, *arguments: str, killed: bool = False) -> None:
-    """Two cycles in a process of their own; ``evolution_driver`` says what ``arguments`` there are."""
+    """Two cycles in another process; ``evolution_driver`` describes its ``arguments``."""
     done = run_file(DRIVER, output, *arguments, cwd=REPOSITORY)
     assert done.returncode == (-signal.SIGKILL if killed else 0), done.stderr
 

@@ -1,4 +1,4 @@
-"""Lets a tiny model evolve for two cycles and, when asked, kills itself as kill -9 would.
+"""Evolves a tiny model for two cycles and, if asked to, kills its own process (kill -9).
 
     python evolution_driver.py OUTPUT [--prose] [--resume] [--kill POINT]
 
@@ -45,7 +45,7 @@ WORDINGS = {
 
 
 PEOPLE = [f"{a}{b}" for a in ("Ka", "Lo", "Mi", "Ru") for b in "bdfgklmn"]
-STRANGERS = [f"{a}{b}" for a in ("Ve", "Zo") for b in "bdfgklmn"]  # of towns of their own
+STRANGERS = [f"{a}{b}" for a in ("Ve", "Zo") for b in "bdfgklmn"]  # each from another town
 
 
 def prepare(output: Path) -> None:

@@ -90,7 +90,7 @@ def test_the_champion_teaches_what_is_replayed_and_nothing_else(output, monkeypa
 
 
 def test_what_is_saved_is_what_was_chosen(output, training_only):
-    """Training that changes nothing: the champion again, with the number of the cycle."""
+    """Training changes nothing here: the file is the champion again, with the number of the cycle."""
     cycle = cycle_of(driver.engine(output), number=7)
     plan = plan_of(facts=["f0"], exposures=3, teaches_prose=False, primary="facts")
     lesson.write(cycle, plan)
@@ -118,7 +118,8 @@ def test_a_trunk_of_another_course_is_not_taken_up(output):
 
 
 def test_weights_that_forgot_are_not_chosen(output, monkeypatch):
-    """Where the trained weights forgot, mixtures with the champion are tried, until one did not."""
+    """If the trained weights forgot too much, mixtures with the champion are tried until one did
+    not."""
     harms = iter([6, 5, 2, 1])  # of the last and the averaged weights, of two mixtures
     measure = challenger.cost_on_dev
 
@@ -181,7 +182,7 @@ def test_harm_is_a_share_of_what_the_gate_tolerates(output):
 
 
 def test_facts_that_were_forgotten_are_harm(output, monkeypatch):
-    """Of ten facts learnt before one may be forgotten."""
+    """Of ten facts learnt before, one may be forgotten."""
     right = iter([9, 9, 8, 6])  # of the champion, and of three models
 
     def answers(self, model, facts, split):

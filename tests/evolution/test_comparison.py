@@ -1,4 +1,4 @@
-"""What a comparison measures, and how it puts it (whole evolutions: ``test_engine``)."""
+"""What a comparison measures, and how it says it (whole evolutions: ``test_engine``)."""
 
 import copy
 import json

@@ -60,7 +60,7 @@ def test_documents_say_what_the_facts_say(shipped):
 
 
 def test_held_out_wordings_are_never_written(shipped):
-    """Whatever is generated about a fact, no question of dev, gate or vault is in it."""
+    """No document about a fact contains a question of dev, gate or vault."""
     facts = some(shipped, 60)
     documents = write_about([(fact, 60) for fact in facts], shipped, CONFIG, 1, random.Random(1))
     lines = {line for document in documents for line in document.text.split("\n")}
@@ -93,7 +93,7 @@ def test_without_gains_passages_are_drawn_evenly_and_none_twice():
 
 
 def test_own_text_comes_round_before_it_comes_again(corpus, monkeypatch):
-    """Turn after turn every byte of the text once, then anew in another order."""
+    """Over several turns every byte of the text comes once; then all come again in another order."""
     monkeypatch.setattr(documents, "PIECE_BYTES", 700)
     size = len(corpus.train)
     count = -(-size // 700)

@@ -61,8 +61,8 @@ def test_prose_is_no_worse_than_the_tolerance(base, evolved):
 
 
 def test_killed_at_any_point_it_ends_as_if_it_had_not_been(base, evolved, tmp_path):
-    """kill -9 after the plan, twice in training, after the challenger, after the promotion, after
-    what is remembered, and in the second cycle: the same champion and the same statistics."""
+    """kill -9 after the plan, in training, after the challenger, after the promotion, after the
+    champions are noted, and in the second cycle: the same champion and the same statistics."""
     output = shutil.copytree(base, tmp_path / "out")
     run_driver(output, "--kill", f"{EVOLUTION}/cycle_0001/plan.json", killed=True)
     run_driver(output, "--resume", "--kill", "step:9", killed=True)
@@ -79,7 +79,7 @@ def test_killed_at_any_point_it_ends_as_if_it_had_not_been(base, evolved, tmp_pa
 
 
 def test_prose_is_learnt_in_one_course_also_when_killed(base, tmp_path):
-    """The second cycle goes on from where the first stopped, at the rate at which it did."""
+    """The second cycle continues where the first stopped, at the learning rate of that moment."""
     whole, killed = (shutil.copytree(base, tmp_path / name / "out") for name in ("a", "b"))
     run_driver(whole, "--prose")
     run_driver(killed, "--prose", "--kill", "promoted", killed=True)  # what the first cycle left
@@ -97,7 +97,7 @@ def test_prose_is_learnt_in_one_course_also_when_killed(base, tmp_path):
 
 
 def test_a_promotion_that_was_not_written_down_is_completed(output, training_only, monkeypatch):
-    """Stopped between the rename and the statistics: the next call counts the cycle, once."""
+    """If it was stopped between the rename and the statistics, the next call counts the cycle once."""
     monkeypatch.setattr(gate, "judge", lambda *_: gate.Decision(True, "gate.better"))
     with monkeypatch.context() as patch:
         patch.setattr(statistics, "record", interrupt)
@@ -149,15 +149,15 @@ def shuffled_objects(write):
 
 @pytest.fixture
 def visited(evolved, tmp_path):
-    """What evolved, and people of towns that the model has never read of. So there is something to
-    be learnt, whatever it can guess, and it already speaks in the form of answers."""
+    """The evolved model, with people from towns that it has never read of. So there are facts that
+    it cannot guess, and it already writes answers in the right form."""
     output = shutil.copytree(evolved, tmp_path / "out")
     driver.write_people(output, driver.PEOPLE + driver.STRANGERS)
     return output
 
 
 def third_cycle(output, **changes):
-    """What the history says of one more cycle, in which there was something to be learnt."""
+    """The entry in the history of one more cycle, in which facts could be learnt."""
     stats = driver.engine(output, cycles=1, **changes).evolve()
     assert stats["total_evolutions"] == 3
     plan = json.loads(OutputPaths(output).cycle(3).plan.read_text())
@@ -167,7 +167,7 @@ def third_cycle(output, **changes):
 
 
 def test_shuffled_objects_are_not_promoted(visited, monkeypatch):
-    """Experiment C. Only being right counts, not the form of an answer."""
+    """Experiment C: only right answers count, not answers in the right form."""
     before = model_hash(visited)
     monkeypatch.setattr(lesson, "write_about", shuffled_objects(lesson.write_about))
     entry = third_cycle(visited)
@@ -187,7 +187,7 @@ def test_without_the_gate_the_harm_would_be_kept(visited, monkeypatch):
 
 
 def test_the_highest_rate_is_not_promoted(visited):
-    """Hundreds of times too high: it destroys the model, whatever a processor rounds."""
+    """The rate is hundreds of times too high: it destroys the model on any processor."""
     before = model_hash(visited)
     entry = third_cycle(visited, lr=10.0)
     assert not entry["promoted"]
@@ -246,7 +246,7 @@ def test_a_model_trained_anew_in_between_is_not_overwritten(output, training_onl
 
 
 def test_what_an_earlier_model_learnt_does_not_count_for_a_new_one(base, evolved, tmp_path):
-    """Its facts are taught, not reviewed, with the exposures of a beginning."""
+    """Its facts are taught, not reviewed, with the number of exposures of a first cycle."""
     output = shutil.copytree(evolved, tmp_path / "out")
     shutil.copy(base / MODEL_PATH, output / MODEL_PATH)
     stats = driver.engine(output, cycles=1).evolve()
@@ -279,8 +279,8 @@ def test_when_everything_is_known_that_can_be_proven_it_stops(output, training_o
 
 @pytest.mark.parametrize("facts", [1, 0])
 def test_one_fact_and_none(output, facts, capsys):
-    """One fact can be taught but nothing proves it, which is said without an infinite bound;
-    without any the text itself is taught."""
+    """One fact can be taught, but it cannot prove an improvement; the message shows no infinite
+    bound. Without any fact the text itself is taught."""
     path = output / "kb" / "f.jsonl"
     path.write_text("\n".join(path.read_text().splitlines()[:facts]))
     before = model_hash(output)
@@ -317,7 +317,7 @@ def test_without_a_model_there_is_nothing_to_evolve(output):
 
 
 def test_old_statistics_are_gone_on_with(output, training_only):
-    """History of the version before, which had fewer keys."""
+    """A history of the version before, which had fewer keys, is continued."""
     old = {"promoted": True, "improvement": 0.5, "difference": {"mean": -1, "low": -2, "high": 0}}
     write_json(
         output / EVOLUTION_STATS,

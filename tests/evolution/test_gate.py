@@ -50,7 +50,7 @@ def test_too_few_clusters_prove_nothing():
         ({"prose": significance.Difference(0.005, -math.inf, math.inf, 0.2, 1)}, "gate.better"),
         ({"retained": (90, 87, 100)}, "gate.forgotten"),
         ({"retained": (90, 88, 100)}, "gate.better"),
-        ({"retained": (20, 19, 20)}, "gate.better"),  # one is the least that can be told
+        ({"retained": (20, 19, 20)}, "gate.better"),  # one fact is the smallest loss
         ({"retained": (20, 18, 20)}, "gate.forgotten"),
         ({"canary": (12, 24, 0.1)}, "gate.canary"),
         ({"canary": (4, 24, 0.1)}, "gate.better"),

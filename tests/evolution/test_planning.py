@@ -60,7 +60,7 @@ def test_too_little_text_to_prove_anything_is_said(output, training_only, capsys
 
 
 def test_facts_of_one_relation_are_enough(tmp_path):
-    """As many are chosen from as the budget can teach, however few relations there are."""
+    """Only the budget limits the number of facts, even if they have few relations."""
     facts = [
         {"id": f"f{n}", "subject": f"S{n}", "relation": "town", "object": "Arlen", "lang": "en"}
         for n in range(300)
