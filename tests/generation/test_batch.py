@@ -76,7 +76,7 @@ def test_answers_are_those_that_each_prompt_gets_alone(model, tmp_path):
 
 
 def test_prompts_are_read_as_they_are_needed(model, tmp_path):
-    """A file of any length: no more are taken than are being worked on."""
+    """A file may have any length: only the prompts being worked on are read."""
     taken = []
 
     def endless():
@@ -183,7 +183,7 @@ def test_prompts_from_standard_input(monkeypatch):
 
 
 def test_of_a_line_that_is_too_long_nothing_becomes_a_prompt(tmp_path, monkeypatch, capsys):
-    """Its rest is no line of its own."""
+    """The rest of the line does not count as another line."""
     monkeypatch.setattr(module, "_LINE_LIMIT_BYTES", 10)
     prompts = written(tmp_path, b"a" * 35 + b"\nb\n" + b"c" * 22)
     assert [(prompt.line, prompt.text) for prompt in prompts] == [(2, "b")]

@@ -135,7 +135,7 @@ def test_a_damaged_conversation_is_refused_and_the_present_one_stays(
 
 
 def typing(monkeypatch, *lines):
-    """What ``input`` returns, one after the other; an exception is raised."""
+    """Makes ``input`` return these values, one after the other; an exception is raised."""
     typed = iter(lines)
 
     def read(prompt):
@@ -246,8 +246,8 @@ class Person:
         os.write(self.master, text.encode())
 
     def interrupt_typing(self) -> None:
-        """Ctrl-C, and again when nothing answers: Python notices one that comes just between two
-        keys only with the next key."""
+        """Types Ctrl-C, again if nothing answers: when it comes just between two keys, Python notices
+        it only with the next key."""
         self.process.send_signal(signal.SIGINT)
         while not select.select([self.master], [], [], 2)[0]:
             self.process.send_signal(signal.SIGINT)

@@ -7,7 +7,7 @@ from tests.conftest import make_text
 
 
 def test_a_draft_is_drawn_as_the_text_is():
-    """With the same numbers and the same probabilities: the same bytes."""
+    """With the same random numbers and the same probabilities, the bytes are the same."""
     table = DraftTable(draft_table(make_text(20_000).encode()))
     noise = np.random.default_rng(0).standard_exponential((6, 256))
     drafter, text = Drafter(table, 0.8), bytearray(b"a text ")

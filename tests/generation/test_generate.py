@@ -14,7 +14,7 @@ from h2q.model.transformer import Transformer
 
 @pytest.fixture
 def model(tiny_model_config):
-    """Untrained, with outputs spread out so that it is sure of what it says."""
+    """An untrained model; its outputs are scaled up, so it is sure of its bytes."""
     model = Transformer(tiny_model_config).initialize(seed=0).eval()
     with torch.no_grad():
         model.output.weight.normal_(std=1.0, generator=torch.Generator().manual_seed(3))
@@ -192,7 +192,7 @@ def test_with_drafts_the_distribution_is_that_of_the_model(tiny_model_config):
 
 
 def test_same_seed_same_text_alone_or_among_64(model):
-    """Prompts of many lengths, settings of their own, more than fit at once."""
+    """Prompts of many lengths, each with its own settings, and more than fit at once."""
     drafting(never_ending(model))
     length = model.config.context_length
     prompts = [(b"the cat sat on a mat " * 9)[: 1 + 7 * i % 150] for i in range(70)]
@@ -210,7 +210,7 @@ def test_same_seed_same_text_alone_or_among_64(model):
 
 
 def test_bits_are_those_of_the_model(model, unrounded):
-    """Unmasked, at temperature 1, of exactly the text that is let out."""
+    """The bits of the unmasked model at temperature 1, for exactly the text that is written."""
     never_ending(model)
     prompt = b"hello "
     whole = generate_batch(model, [prompt], [SamplingConfig(max_length=40)])[0]

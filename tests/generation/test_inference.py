@@ -62,7 +62,7 @@ def test_changed_weights_are_noticed(model):
 
 
 def test_a_loop_that_ends_within_a_character_is_told_as_it_is(model):
-    """The guard counts bytes: 32 of characters of three bytes."""
+    """The guard stops after 32 bytes, which is within a character of three bytes."""
     with torch.no_grad():
         model.model.output.bias[[0xE4, 0xB8]] = torch.tensor([2e4, 1e4])
     pieces = list(model.stream("x", SamplingConfig(temperature=0, loop_guard=4)))

@@ -14,7 +14,7 @@ each_dtype = pytest.mark.parametrize("dtype", TOLERANCE, ids=["float32", "bfloat
 
 
 def definition(qkv, n_heads, rotary_base):
-    """softmax(QKᵀ/√D, none later)V, each query and key turned by its position."""
+    """softmax(QKᵀ/√D)V without later keys; queries and keys are rotated by their positions."""
     query, key, value = split_heads(qkv, n_heads)
     length, head_dim = query.shape[-2:]
     table = rotary_table(length, head_dim, rotary_base, dtype=torch.float64)
@@ -25,7 +25,8 @@ def definition(qkv, n_heads, rotary_base):
 
 
 def relative_errors(qkv, n_heads, rotary_base=None, seed=0):
-    """Of the output, its whole gradient, and that of the queries, keys and values, in the norm."""
+    """Relative errors, in the norm, of the output, of the whole gradient, and of the gradients of
+    queries, keys and values."""
     batch, length, width = qkv.shape
     generator = torch.Generator().manual_seed(seed)
     gradient = torch.randn(batch, length, width // 3, generator=generator).to(qkv.dtype)
@@ -112,8 +113,7 @@ def test_of_equal_scores_far_from_zero(dtype):
 
 @each_dtype
 def test_padded_rows_of_a_batch(dtype):
-    """Windows that end in padding: what comes after the text moves neither output nor gradient
-    of the text."""
+    """Windows may end in padding: it changes neither the output nor the gradient of the text."""
     qkv = random_qkv(3, 150, 4, 16, dtype)
     short = qkv[:, :90].clone().requires_grad_()
     padded = qkv.clone().requires_grad_()

@@ -23,7 +23,7 @@ CONFIGS = {
 
 @pytest.fixture(params=CONFIGS)
 def model(request):
-    """Untrained, with weights large enough that every part counts."""
+    """An untrained model whose weights are so large that every part has an effect."""
     model = Transformer(CONFIGS[request.param]).initialize(seed=0).eval().requires_grad_(False)
     for name, parameter in model.named_parameters():
         generator = torch.Generator().manual_seed(len(name))
@@ -61,7 +61,7 @@ def test_logits_are_those_of_the_model(model, unrounded):
 
 
 def test_every_bit_is_the_same_however_the_text_is_read(model, each_kernel):
-    """At once, byte by byte, and in pieces of random sizes."""
+    """Text is read at once, byte by byte, and in pieces of random sizes."""
     text = random_bytes(model.config.context_length)
     decoder = Decoder(model)
     [at_once] = decoder.read([(0, text)])
@@ -71,7 +71,8 @@ def test_every_bit_is_the_same_however_the_text_is_read(model, each_kernel):
 
 
 def test_every_bit_is_the_same_whoever_else_is_read(model, each_kernel):
-    """One stream alone and among 64, all at different places and reading different amounts."""
+    """One stream is read alone and among 64, which are at different places and read different
+    amounts."""
     length = model.config.context_length
     texts = [random_bytes(length, seed) for seed in range(64)]
     crowd, parts = Decoder(model, 64), [[] for _ in texts]
@@ -104,7 +105,7 @@ def test_what_was_forgotten_leaves_no_trace(model):
 
 
 def test_after_a_slide_the_newer_half_stands_at_the_beginning():
-    """In the first layer, whose keys and values depend on nothing else, as if read anew."""
+    """The keys and values of the first layer depend on nothing before them: as if read anew."""
     model = Transformer(CONFIGS["odd"]).initialize(seed=0).eval()
     length = model.config.context_length
     text = random_bytes(length)

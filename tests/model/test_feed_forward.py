@@ -96,7 +96,7 @@ def test_dropout_that_is_off_returns_what_it_got(p, training):
 
 @pytest.mark.parametrize("shape", [(1,), (3,), (7, 5), (2, 3, 5)])
 def test_dropout_of_any_shape(shape):
-    """The random words hold four numbers each: also where the elements are no multiple."""
+    """A random word holds four numbers; the number of elements need not be a multiple of four."""
     y = dropout(torch.ones(shape), 0.25, training=True)
     assert y.shape == shape
     assert ((y == 0) | torch.isclose(y, torch.tensor(4 / 3))).all()
@@ -129,7 +129,7 @@ def test_dropout_adds_what_it_keeps_to_the_residual(dtype, p):
 
 
 def test_elsewhere_pytorch_computes_the_same_shapes():
-    """On a device without numbers, as on a card."""
+    """On the device ``meta``, which has no numbers; a graphics card takes the same path."""
     up, down = (layer.to("meta") for layer in layers())
     x = torch.randn(2, 5, 32, device="meta")
     assert feed_forward(x, up, down).shape == x.shape

@@ -16,7 +16,7 @@ def random_integers(shape, least, most, seed) -> np.ndarray:
 @pytest.mark.parametrize("nonnegative", [False, True])
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
 def test_integers_are_multiplied_exactly(shape, nonnegative, each_kernel):
-    """Numbers that rounding leaves alone, up to the greatest in every place."""
+    """Rounding does not change these numbers; they include the greatest in every place."""
     width, outputs = shape
     most = 127 if nonnegative else 63
     rows = random_integers((50, width), 0 if nonnegative else -most, most, seed=1)
@@ -48,7 +48,7 @@ def test_every_bit_of_a_row_is_its_own(shape, nonnegative, each_kernel):
 
 @pytest.mark.parametrize("nonnegative", [False, True])
 def test_rounding_costs_a_hundredth(nonnegative, each_kernel):
-    """Of rows whose greatest number is three times their standard deviation or so."""
+    """For rows whose greatest number is about three times their standard deviation."""
     generator = torch.Generator().manual_seed(0)
     rows = torch.randn(100, 256, generator=generator)
     rows = rows.relu_() if nonnegative else rows

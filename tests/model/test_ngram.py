@@ -6,7 +6,7 @@ from tests.conftest import make_text
 
 
 def rows_of(text: bytes) -> dict[bytes, dict[int, int]]:
-    """The table as passage to bytes that followed, and how often."""
+    """The table as a dictionary: passage, bytes that followed it, and how often each did."""
     found = {}
     for *passage, byte, times in draft_table(text).tolist():
         found.setdefault(bytes(passage).lstrip(b"\0"), {})[byte] = times

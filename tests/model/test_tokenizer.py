@@ -22,7 +22,7 @@ nearly_utf8 = st.lists(st.text(max_size=3).map(encode) | st.binary(max_size=2)).
 
 
 def state_after(data: bytes) -> int | None:
-    """The automaton's state after ``data``; None where it refuses."""
+    """The state of the automaton after ``data``; None if it refuses ``data``."""
     state = START
     for byte in data:
         if byte not in TRANSITIONS[state]:
@@ -40,8 +40,8 @@ def is_utf8(data: bytes) -> bool:
 
 
 def is_beginning_of_utf8(data: bytes) -> bool:
-    """Whether anything makes it whole. The incremental decoder is no judge: it waits for the third
-    byte of a surrogate before it refuses it."""
+    """Whether some bytes can complete it. The incremental decoder cannot tell: it refuses a
+    surrogate only at its third byte."""
     return any(is_utf8(data + byte * n) for byte in (b"\x80", b"\xbf") for n in range(4))
 
 
@@ -104,7 +104,7 @@ def test_automaton_accepts_every_character_but_nul():
 
 
 def test_automaton_accepts_nothing_else():
-    """It has as many ways from one character to the next as there are characters."""
+    """The number of paths from one character to the next is the number of characters."""
     ways, total = {START: 1}, 0
     for _ in range(4):
         following = dict.fromkeys(STATES, 0)

@@ -47,7 +47,7 @@ def test_more_positions_than_the_context_holds_are_refused(model):
 
 
 def test_a_model_that_was_evaluated_can_still_be_trained():
-    """The table of rotations is shared: made in inference mode, it could not be differentiated."""
+    """The table of rotations is shared; if it were made in inference mode, training would fail."""
     config = ModelConfig(embed_dim=32, n_heads=2, n_layers=1, context_length=31, feedforward_dim=64)
     model = Transformer(config).initialize(seed=0)
     rotary_table.cache_clear()

@@ -47,8 +47,8 @@ def test_products_are_computed_in_the_wanted_precision():
 
 
 def test_freed_memory_is_kept(monkeypatch):
-    """glibc is told to take no block from the system that it gives back at once (M_MMAP_THRESHOLD),
-    and to give nothing of its heap back (M_TRIM_THRESHOLD), up to 2 GB."""
+    """Up to 2 GB, glibc must neither map large blocks, which it gives back at once
+    (M_MMAP_THRESHOLD), nor give back parts of its heap (M_TRIM_THRESHOLD)."""
     told = []
     library = types.SimpleNamespace(mallopt=lambda *setting: told.append(setting))
     monkeypatch.setattr(sys, "platform", "linux")

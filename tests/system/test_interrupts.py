@@ -1,4 +1,4 @@
-"""Signals as a question, and as an interrupt."""
+"""Signals: a flag that the program asks for, and an interrupt."""
 
 import contextlib
 import os

@@ -32,7 +32,7 @@ NAMES = [
 
 
 class Without:
-    """What stands for ``whole``, but has no attribute ``name``."""
+    """Stands for ``whole``, but has no attribute ``name``."""
 
     def __init__(self, whole, name):
         self._whole, self._name = whole, name
@@ -56,7 +56,7 @@ def take_away(monkeypatch, where: str, name: str) -> None:
         monkeypatch.setattr(torch.Tensor, name, property(missing), raising=False)
     elif where in ("", "cpu"):
         monkeypatch.delattr(torch.cpu if where else torch, name)
-    else:  # PyTorch makes operators when they are asked for: another object stands for the owner
+    else:  # PyTorch makes an operator at its first use, so another object replaces the owner
         *path, last = where.split(".")
         owner = torch
         for part in path:
@@ -158,7 +158,7 @@ def test_a_version_changes_with_any_weight(monkeypatch, dtype, counted):
 
 
 def test_a_swap_of_two_weights_is_a_change(monkeypatch):
-    """A sum would not notice it."""
+    """A plain sum of the weights would not notice it."""
     take_away(monkeypatch, "Tensor", "_version")
     weights = torch.arange(6.0)
     before = weights_version([weights])

@@ -26,8 +26,8 @@ def test_timed_steps(make_trainer, monkeypatch, tmp_path):
     ],
 )
 def test_cost_of_a_run_whose_layers_join_late(make_trainer, monkeypatch, growth, minutes, share):
-    """One of 2 layers for half of the steps costs 3/4; for half of the time, it makes twice as
-    many steps in it as both would."""
+    """If one of 2 layers is trained for half of the steps, the cost is 3/4. In half of the time,
+    one layer makes twice as many steps as both would."""
     config = replace(CONFIG, **growth, max_minutes=minutes)
     trainer = make_trainer(config)
     Clock(monkeypatch, trainer, [500.0, 1.0, 2.0, 3.0])

@@ -12,7 +12,7 @@ from tests.training.conftest import CONFIG, resume, ruined_after
 
 
 def test_delivered_model_is_the_best_epoch(make_trainer, tmp_path):
-    """Whatever ruins the model after the first epoch, the first one's weights are delivered."""
+    """If the model becomes worse after the first epoch, the weights of the first are delivered."""
     trainer = ruined_after(make_trainer(replace(CONFIG, epochs=3, lr=3e-3)), 1)
     trainer.train()
     assert trainer.position.best["epoch"] == 1

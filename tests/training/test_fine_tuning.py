@@ -15,7 +15,7 @@ def test_initial_weights_can_be_given(make_trainer):
 
 
 def test_the_teacher_predicts_what_lies_behind_the_border(tiny_model_config):
-    """Targets are one further than the inputs; a row may cross the end of the text."""
+    """Targets are one byte later than the inputs; a row may cross the end of the text."""
     model = Transformer(tiny_model_config)
     tuning = FineTuning(model, model, replay_from=6)
     replayed = tuning.replayed(torch.tensor([0, 4, 8]), 4, text_bytes=10)

@@ -45,7 +45,7 @@ def test_a_step_changes_every_weight_and_forgets_the_gradients(model, config):
 
 
 def test_muon_is_for_the_matrices_of_the_layers(model):
-    """And splits the projection to queries, keys and values."""
+    """Muon also splits the projection into queries, keys and values."""
     optimizers = Optimizers(model, MUON, torch.float32)
     muon = next(o for o in optimizers._optimizers if isinstance(o, Muon))
     single, triple = muon.param_groups

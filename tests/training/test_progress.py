@@ -12,7 +12,7 @@ from tests.training.conftest import CONFIG, Clock
 
 
 def test_what_is_said_of_a_run(make_trainer, capsys):
-    """Each save with its file, the best marked; the loss before and after."""
+    """Each save is shown with its file, and the best is marked; so is the loss before and after."""
     trainer = make_trainer(replace(CONFIG, epochs=2, lr=3e-3), console=Console())
     trainer.train()
     trainer.progress.announce_end()
@@ -50,7 +50,7 @@ def estimates(make_trainer, monkeypatch, capsys, step_seconds, fine_tuning=None,
 
 
 def test_cost_is_said_after_a_timed_warm_up(make_trainer, monkeypatch, capsys):
-    """The slow first step does not count; where it will be long, quicker ways are offered."""
+    """The slow first step does not count; if the run will be long, quicker ways are offered."""
     batches = make_trainer().batches_per_epoch
     steps = [500.0, *[60.0] * 3 * batches]
     said = estimates(make_trainer, monkeypatch, capsys, steps, epochs=3)
@@ -89,7 +89,7 @@ def test_a_long_epoch_has_ten_lines(make_trainer, capsys):
 
 @pytest.mark.parametrize("minutes", [0.0, 0.2])
 def test_the_bar_shows_steps_or_planned_seconds(make_trainer, monkeypatch, minutes):
-    """And begins at the position of a run that goes on."""
+    """In a resumed run the bar begins at the position of that run."""
     trainer = make_trainer(replace(CONFIG, max_minutes=minutes), console=Console())
     trainer.position.step, trainer.position.seconds = 3, 2.6
     bars = []

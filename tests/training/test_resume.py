@@ -1,4 +1,4 @@
-"""What may go on; and that a run killed at any step and resumed ends bit for bit like one that never was."""
+"""Which runs may be resumed, and that a resumed run ends bit for bit like one that never stopped."""
 
 import json
 import re
@@ -157,7 +157,7 @@ def test_another_number_of_threads_is_warned_about(make_trainer, tmp_path, inter
 
 
 def test_growth_does_not_excuse_a_damaged_state(make_trainer, tmp_path):
-    """No layer without its state but those that have not joined yet."""
+    """Only layers that have not joined yet may be without a state."""
     make_trainer(GROWING, model_config=DEEP).train()
     saved = load_saved_run(tmp_path / "out", Console(silent=True))
     whole = saved.tensors.optimizer

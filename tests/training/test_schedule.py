@@ -1,4 +1,4 @@
-"""The plan of a run: by numbers alone where that shows it, else by a tiny run."""
+"""The plan of a run: tested with numbers alone where possible, else with a tiny run."""
 
 import json
 import math
@@ -130,7 +130,7 @@ class Simulation:
 
 @pytest.mark.parametrize("growth_epochs, joined", [(4, 0.2), (6, 0.5)])
 def test_planned_time_for_many_epochs_trains_all_layers(growth_epochs, joined):
-    """Where the pace of the first 25 of 120 steps tells that there will be many."""
+    """If the speed of the first 25 of 120 steps shows that there will be many epochs."""
     config = replace(GROWING, max_minutes=1.0, growth_epochs=growth_epochs)
     run = Simulation(config, lambda step: 0.5)
     assert run.depths == sorted(run.depths) and set(run.depths) == {2, 5}
@@ -203,7 +203,8 @@ def test_planned_time_goes_on_where_it_was(make_trainer, monkeypatch, tmp_path):
 
 
 def test_another_plan_on_resume(make_trainer, monkeypatch, tmp_path):
-    """More minutes, or epochs in place of minutes: the share that is done is counted anew."""
+    """With more minutes, or epochs instead of minutes, the finished share of the run is counted
+    anew."""
     config = replace(CONFIG, max_minutes=0.5)
     trainer = make_trainer(config)
     Clock(monkeypatch, trainer, [0.5] * 100)
@@ -218,7 +219,8 @@ def test_another_plan_on_resume(make_trainer, monkeypatch, tmp_path):
 
 
 def test_a_run_without_gain_ends_early(make_trainer, tmp_path, capsys):
-    """Two epochs without a lower held-out loss are the patience; a larger one goes on."""
+    """With a patience of two, the run ends after two epochs without a lower held-out loss; with a
+    larger patience it goes on."""
     config = replace(CONFIG, epochs=9, lr=3e-3, patience=2)
     trainer = ruined_after(make_trainer(config, console=Console()), 3)
     trainer.train()

@@ -74,7 +74,7 @@ def test_short_windows_at_first(make_trainer):
 
 
 def test_a_part_of_padding_is_no_update(make_trainer):
-    """The last window of an epoch may be padded: a part without a target is left out."""
+    """The last window of an epoch may be padded; a part that has no target is left out."""
     trainer = make_trainer(replace(CONFIG, short_fraction=1.0))
     inputs = torch.randint(1, 256, (1, 64))
     targets = inputs.roll(-1, dims=1)
