@@ -1,25 +1,9 @@
-import pytest
-import torch
-
-from h2q.checkpoint.model_file import save_model
 from h2q.config import SEED_MAX, SamplingConfig
 from h2q.generation.answer import answer, reseeded, shown
 from h2q.generation.inference import LocalInferenceModel
-from h2q.model.tokenizer import END_OF_DOCUMENT
-from h2q.model.transformer import Transformer
 from h2q.system.console import Console
 
 SAMPLING = SamplingConfig(max_length=20, seed=5)
-
-
-@pytest.fixture
-def model(tiny_model_config, tmp_path):
-    network = Transformer(tiny_model_config).initialize(seed=0)
-    with torch.no_grad():
-        network.output.bias[END_OF_DOCUMENT] = -1e4
-        network.output.bias[list(b"abcdef ")] = 6.0
-    save_model(tmp_path / "model.pt", network, {})
-    return LocalInferenceModel(tmp_path / "model.pt")
 
 
 def test_every_turn_has_a_seed_of_its_own():
