@@ -125,6 +125,7 @@ class TrainingConfig(_Checked):
     min_lr_ratio: float = _setting(0.0, 0.0, 1.0)  # share of the peak at which ``linear`` ends
     clip_norm: float = _setting(1.0, 1e-6, 1e6)  # largest norm of the gradient
     eval_bytes: int = _setting(65_536, 512, 2**40)  # most held-out bytes per evaluation
+    memory_bytes: int = _setting(33_554_432, 0, 2**34)  # most of the n-gram memory; 0: none
     save_interval_seconds: float = _setting(180.0, 0.0, 1e9)  # between checkpoints
     # The run ends after this many epochs without a lower held-out loss; 0: never.
     patience: int = _setting(0, 0, 1_000_000)

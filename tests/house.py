@@ -14,14 +14,15 @@ PACKAGE = Path(__file__).resolve().parent.parent / "h2q"
 FLOORS = {
     "system": 1,
     "config": 2,
-    "model": 3,
-    "checkpoint": 4,
-    "datasets": 4,
-    "generation": 5,
-    "evaluation": 6,
-    "training": 7,
-    "evolution": 8,
-    "cli": 9,
+    "memory": 3,
+    "model": 4,
+    "checkpoint": 5,
+    "datasets": 5,
+    "generation": 6,
+    "evaluation": 7,
+    "training": 8,
+    "evolution": 9,
+    "cli": 10,
 }
 
 

@@ -11,24 +11,27 @@ import torch
 
 from h2q.checkpoint import container
 from h2q.config import ModelConfig, from_dict
-from h2q.model.ngram import TABLE_COLUMNS, TABLE_ROWS
+from h2q.memory.mixture import Memory
+from h2q.memory.table import TableError
 from h2q.model.transformer import Transformer
 from h2q.system.errors import ModelFileError, SettingError
 
 KIND = "model"
-DRAFTS = "drafts"  # the n-gram table, a tensor beside the weights; a file may lack it
+_MEMORY = "memory."  # how the names of the memory's arrays begin; a file may lack them
+_DRAFTS = "drafts"  # a table of n-grams in older files, which only made writing faster
 
 
 def save_model(path: Path, model: Transformer, provenance: dict[str, Any]) -> None:
-    """Writes weights, n-gram table and configuration of ``model`` to ``path``, with ``provenance``.
+    """Writes weights, memory and configuration of ``model`` to ``path``, with ``provenance``.
 
     ``provenance`` says where the model comes from, in values that JSON can hold. Raises
     ``SaveFailed``; the old file, if any, is then as it was.
     """
     metadata = {"kind": KIND, "model": vars(model.config), "provenance": provenance}
     tensors = model.state_dict()
-    if model.drafts is not None:
-        tensors[DRAFTS] = model.drafts
+    if model.memory is not None:
+        for name, array in model.memory.arrays().items():
+            tensors[_MEMORY + name] = torch.from_numpy(array)
     container.save(path, tensors, metadata)
 
 
@@ -43,22 +46,26 @@ def load_model(path: Path) -> tuple[Transformer, dict[str, Any]]:
     if metadata.get("kind") != KIND or not isinstance(provenance, dict):
         raise ModelFileError("model.foreign", path=path)
     config = read_model_config(metadata, path)
-    drafts = tensors.pop(DRAFTS, None)
-    if drafts is not None and not _is_table(drafts):
-        raise ModelFileError("model.dimensions", path=path)
+    tensors.pop(_DRAFTS, None)
+    memory = _read_memory(tensors, path)
     model = build_model(config, tensors, path).eval()
-    model.drafts = drafts
+    model.memory = memory
     return model, provenance
 
 
-def _is_table(drafts: torch.Tensor) -> bool:
-    """Whether ``drafts`` has the form of an n-gram table (``model.ngram``)."""
-    return (
-        drafts.dtype == torch.uint8
-        and drafts.dim() == 2
-        and drafts.shape[0] <= TABLE_ROWS
-        and 2 < drafts.shape[1] <= TABLE_COLUMNS  # older files have fewer
-    )
+def _read_memory(tensors: container.Tensors, path: Path) -> Memory | None:
+    """Takes the memory out of ``tensors``; None where there is none. Raises ``ModelFileError`` where
+    its counts are no counts."""
+    names = [name for name in tensors if name.startswith(_MEMORY)]
+    arrays = {name.removeprefix(_MEMORY): tensors.pop(name) for name in names}
+    if not arrays:
+        return None
+    if any(array.dtype != torch.uint8 or array.dim() != 1 for array in arrays.values()):
+        raise ModelFileError("model.memory", path=path)
+    try:
+        return Memory.from_arrays({name: array.numpy() for name, array in arrays.items()})
+    except TableError as error:
+        raise ModelFileError("model.memory", path=path) from error
 
 
 def read_model_config(metadata: dict[str, Any], path: Path) -> ModelConfig:

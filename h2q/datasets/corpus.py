@@ -134,6 +134,7 @@ class Corpus:
 
     train: ByteStream
     heldout: ByteStream
+    validation: ByteStream
     scan: Scan  # of the training text
     fingerprint: str  # SHA-256 of both, and of how they were split
     heldout_scan: Scan | None = None  # of held-out text that lies in files of its own
@@ -172,7 +173,7 @@ def open_corpus(
         raise CorpusError("corpus.short", path=path, size=found.size, needed=needed)
     if not heldout.windows(context_length, context_length):
         raise CorpusError("corpus.short", path=eval_path or path, size=len(heldout), needed=2)
-    return Corpus(train, heldout, found, _fingerprint(found, split, evaluated), evaluated)
+    return Corpus(train, heldout, ByteStream(reader, []), found, _fingerprint(found, split, evaluated), evaluated)
 
 
 def _scanned(path: Path, cache_dir: Path, encoding: str | None) -> Scan:

@@ -14,47 +14,85 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from h2q.memory.mixture import Memory
 from h2q.model.tokenizer import PAD
 from h2q.model.transformer import Transformer
 from h2q.system.device import computing_in
 
 
 @torch.inference_mode()
-def byte_losses(model: Transformer, rows: Sequence[bytes], dtype: torch.dtype) -> Tensor:
-    """Cross-entropy in nats, (N, T) float64 on the model's device.
+def byte_losses(
+    model: Transformer, rows: Sequence[bytes], dtype: torch.dtype, memory: Memory | None
+) -> Tensor:
+    """Cross-entropy in nats, (N, T) float64: of the model with ``memory``, or of the model alone.
 
     Element (n, t) belongs to byte t + 1 of row n, predicted from the bytes before it. Elements
     beyond the end of a row mean nothing. The model computes without dropout in ``dtype`` and is
     left in the mode, training or not, in which it was.
     """
-    losses, _, _ = _predicted(model, rows, dtype)
-    return losses
+    logits, targets = _predicted(model, rows, dtype)
+    return _losses(logits if memory is None else _mixed(logits, rows, memory), targets)
+
+
+@torch.inference_mode()
+def byte_logits(model: Transformer, rows: Sequence[bytes], dtype: torch.dtype) -> Tensor:
+    """The logits (N, T, V) in float32 of the model alone."""
+    return _predicted(model, rows, dtype)[0]
+
+
+@torch.inference_mode()
+def byte_losses_of_both(
+    model: Transformer, rows: Sequence[bytes], dtype: torch.dtype, memory: Memory
+) -> tuple[Tensor, Tensor]:
+    """``byte_losses`` of the model alone and with ``memory``, in one pass."""
+    logits, targets = _predicted(model, rows, dtype)
+    return _losses(logits, targets), _losses(_mixed(logits, rows, memory), targets)
 
 
 @torch.inference_mode()
 def byte_losses_and_choices(
-    model: Transformer, rows: Sequence[bytes], dtype: torch.dtype
+    model: Transformer, rows: Sequence[bytes], dtype: torch.dtype, memory: Memory | None
 ) -> tuple[Tensor, Tensor]:
     """``byte_losses``, and whether each byte is the model's first choice, (N, T) bool.
 
     ``PAD`` is never a choice, because it is never written.
     """
-    losses, logits, targets = _predicted(model, rows, dtype)
+    logits, targets = _predicted(model, rows, dtype)
+    if memory is not None:
+        logits = _mixed(logits, rows, memory)
+    losses = _losses(logits, targets)
     logits[..., PAD] = -torch.inf
     return losses, logits.argmax(dim=-1) == targets
 
 
 def _predicted(
     model: Transformer, rows: Sequence[bytes], dtype: torch.dtype
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Losses (N, T), logits (N, T, V) in float32, and the bytes to be predicted (N, T)."""
+) -> tuple[Tensor, Tensor]:
+    """Logits (N, T, V) in float32, on the processor, and the bytes to be predicted (N, T)."""
     device = next(model.parameters()).device
     tokens = _padded(rows).to(device)
     with _evaluating(model), computing_in(dtype, device):
         logits = model(tokens[:, :-1])
-    logits, targets = logits.float(), tokens[:, 1:]
-    losses = F.cross_entropy(logits.transpose(1, 2), targets, reduction="none")
-    return losses.double(), logits, targets
+    return logits.float(), tokens[:, 1:]
+
+
+def _losses(logits: Tensor, targets: Tensor) -> Tensor:
+    return F.cross_entropy(logits.transpose(1, 2), targets, reduction="none").double()
+
+
+def _mixed(logits: Tensor, rows: Sequence[bytes], memory: Memory) -> Tensor:
+    """The logits of the mixture, from those of the model, (N, T, V)."""
+    mixed = torch.zeros_like(logits, device="cpu")
+    recalled = memory.recall(rows)
+    first = 0
+    for number, row in enumerate(rows):
+        count = len(row) - 1
+        part = recalled.part(slice(first, first + count))
+        mixed[number, :count] = torch.from_numpy(
+            memory.mix(logits[number, :count].cpu().numpy(), part)
+        )
+        first += count
+    return mixed.to(logits.device)
 
 
 def _padded(rows: Sequence[bytes]) -> Tensor:

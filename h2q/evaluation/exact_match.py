@@ -128,7 +128,7 @@ def _score_rows(
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Bits (N,) of each target after its prompt, and whether greedy decoding would write it."""
     losses, choices = byte_losses_and_choices(
-        model, [row.prompt + row.target for row in rows], dtype
+        model, [row.prompt + row.target for row in rows], dtype, model.memory
     )
     asked = torch.zeros_like(choices)
     for number, row in enumerate(rows):

@@ -72,7 +72,7 @@ def _predict(model: Transformer, data: bytes, known: int, step: int, dtype: torc
     size = model.config.context_length + 1  # bytes of a window
     starts = [0, *range(step, min(_WINDOWS * step, len(data) - size + step), step)]
     windows = [data[start : start + size] for start in starts]
-    losses = byte_losses(model, windows, dtype).cpu().numpy()
+    losses = byte_losses(model, windows, dtype, model.memory).cpu().numpy()
     first = known
     pieces = []
     for start, window, nats in zip(starts, windows, losses):

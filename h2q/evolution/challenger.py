@@ -62,7 +62,6 @@ def train(cycle: Cycle, plan: Plan) -> Training:
         start = _trunk(cycle) or start
     trained, averaged = _trained(cycle, start, recipe_of(cycle, plan))
     challenger = copy.deepcopy(cycle.champion)
-    challenger.drafts = trained.drafts
     choice, costs = choose_weights(
         challenger,
         cycle.champion.state_dict(),

@@ -41,9 +41,10 @@ class Examiner:
         return self.knowledge.wordings if self.knowledge else {}
 
     def prose(self, model: Transformer, split: str) -> Evaluation:
-        """Losses on the windows of ``split``."""
-        stream = self.splits.prose[split]
-        return evaluate(model, stream, limit_bytes=len(stream) + 1, dtype=self.dtype)
+        """Losses on the windows of ``split``, of the model with its memory: as a person uses it."""
+        stream, memory = self.splits.prose[split], model.memory
+        limit = len(stream) + 1
+        return evaluate(model, stream, limit_bytes=limit, memory=memory, dtype=self.dtype)
 
     def facts_named(self, ids: Iterable[str]) -> list[Fact]:
         """The facts with these ids that are in the knowledge base, if there is one."""

@@ -1,61 +1,86 @@
 """Drafts: guesses of the next bytes. They never change what is written, only how fast.
 
-What is written is drawn from the model's probabilities with random numbers that are known
-beforehand. A draft is drawn with the same numbers from rough probabilities: where the two
-distributions agree, the bytes agree too (arXiv 2408.07978). Such a guess is right more often than
-the most likely byte.
+What is written is drawn from the mixture of Transformer and memory with random numbers that are
+known beforehand. A draft is drawn with the same numbers from what the memory alone says: where the
+two distributions agree, the bytes agree too (arXiv 2408.07978). Such a guess is right more often
+than the most likely byte. What the memory said on the way is kept, as the mixture needs it.
 
-The rough probabilities come from a table of the training text (``model.ngram``) and from the text
-itself: the byte that followed when the same ``_PASSAGE`` bytes last occurred (prompt look-up,
-arXiv 2304.04487). Whether a guess counts is decided in ``generate``.
+Without a memory, the bytes that were written before still give guesses (prompt look-up, arXiv
+2304.04487). Whether a guess counts is decided in ``generate``.
 """
+
+import math
 
 import numpy as np
 from numpy.typing import NDArray
 
-from h2q.model.ngram import DraftTable
+from h2q.generation.sampling import LEAST_NOISE
+from h2q.memory.counts import MAX_ORDER
+from h2q.memory.mixture import Memory, Recalled
+from h2q.memory.table import Row, Rows
+from h2q.memory.window import Evidence, Window
 
-_PASSAGE = 6
-_NOT_REPEATED = 0.5  # probability that a passage is not followed by the byte that followed before
+_BLIND = Row.uniform()
 _CHEAP = 7  # bytes of a draft that cost almost nothing, as they are read with the last byte
-_SURE = 0.05  # a draft grows longer only if all its bytes are right with at least this probability
-_REMEMBERED = 2**14  # passages of the text
+# A draft grows only while all its bytes are right with at least this probability.
+_LIKELY, _SURE = 0.01, 0.05
+_WINDOWS_SHARE = 0.2  # of the window in a guess, beside the table
 
 
 class Drafter:
     """Drafts for one text, at the temperature at which it is written."""
 
-    def __init__(self, table: DraftTable, temperature: float):
-        self._table = table
+    def __init__(self, memory: Memory | None, temperature: float, text: bytes):
+        self._table = None if memory is None else memory.table
         self._temperature = temperature
-        self._earlier: dict[bytes, int] = {}
+        self.begin(text)
 
-    def learn(self, text: bytearray) -> None:
-        """Remembers the last byte of ``text`` and the passage before it."""
-        if len(self._earlier) == _REMEMBERED:
-            self._earlier.clear()
-        self._earlier[bytes(text[-_PASSAGE - 1 : -1])] = text[-1]
+    def begin(self, text: bytes) -> None:
+        """Forgets everything but ``text``."""
+        self._window = Window(text)
+
+    def learn(self, byte: int) -> None:
+        """Adds a byte to the text."""
+        self._window.add(byte)
 
     def draft(self, text: bytearray, noise: NDArray[np.float64]) -> bytes:
-        """Bytes that may come next, at most one for each row of ``noise`` (N, 256), with which the
+        """Bytes that may come next, at most one for each row of ``noise`` (N, V), with which the
         real bytes will be drawn (``sampling.draw``). A draft is long only where all its bytes are
         likely to be right."""
-        guess = bytearray()
-        tail = bytes(text[-_PASSAGE:])
-        sure = 1.0
-        for row in noise:
-            repeated = self._earlier.get(tail)
-            if repeated is None and not len(self._table):
+        guess, likely = bytearray(), 1.0
+        self._said: list[tuple[Row, Rows, Evidence]] = []
+        logs, known = self._recall(bytes(text[-MAX_ORDER:]))
+        # The byte with the greatest p^(1/T) / noise is the one with the greatest p / noise^T.
+        costs = self._temperature * np.log(np.maximum(noise, LEAST_NOISE))
+        for row in costs:
+            least = _LIKELY if len(guess) < _CHEAP else _SURE
+            if not known or likely < least:
                 break
-            if len(guess) >= _CHEAP and sure < _SURE:
-                break
-            probabilities = self._table.probabilities(tail)
-            if repeated is not None:
-                probabilities = probabilities * _NOT_REPEATED
-                probabilities[repeated] += 1 - _NOT_REPEATED
-            # The byte with the greatest p^(1/T) / noise is the one with the greatest p / noise^T.
-            byte = int((probabilities / row**self._temperature).argmax())
-            sure *= probabilities[byte]
+            byte = int((logs - row).argmax())
+            likely *= math.exp(logs[byte])
             guess.append(byte)
-            tail = tail[-_PASSAGE + 1 :] + bytes([byte])
+            self._window.add(byte)
+            logs, known = self._recall(bytes((text[-MAX_ORDER:] + guess)[-MAX_ORDER:]))
+        for _ in guess:
+            self._window.pop()
         return bytes(guess)
+
+    def _recall(self, tail: bytes) -> tuple[Rows, bool]:
+        """Keeps what the memory says of the byte after ``tail``, which ends the text. Returns the
+        log-probabilities (V,) for a guess, and whether they are more than a blind guess."""
+        row = _BLIND if self._table is None else self._table.row(tail)
+        mixed, evidence = self._window.mixed(row.probabilities)
+        logs = row.logs if mixed is row.probabilities else np.log(mixed)
+        self._said.append((row, logs, evidence))
+        guess = row.logs + _WINDOWS_SHARE * (logs - row.logs) if row is not _BLIND else logs
+        return guess, row is not _BLIND or bool(evidence.any())
+
+    def recalled(self, count: int) -> Recalled:
+        """What the memory said of the first ``count`` bytes of the last draft, and of the one after
+        it if that is among them."""
+        rows, windows, evidence = zip(*self._said[:count])
+        return Recalled(
+            np.stack([row.logs for row in rows]),
+            np.stack(windows).astype(np.float32),
+            np.stack([np.concatenate((row.evidence, own)) for row, own in zip(rows, evidence)]),
+        )

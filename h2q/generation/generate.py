@@ -1,7 +1,8 @@
 """The loop that writes text of any length: one stream or many, byte after byte.
 
 What comes out is valid UTF-8, unless another grammar is asked for: bytes that would break it are
-masked, and the probabilities of the rest are normalised. Every stream has its own random numbers, a
+masked, and the probabilities of the rest are normalised. They are those of the Transformer, mixed
+with those of its memory where it has one. Every stream has its own random numbers, a
 row for each byte, and ``Decoder`` computes each row as if it were alone: the text depends only on
 model, prompt and settings.
 
@@ -25,6 +26,7 @@ from h2q.generation.drafting import Drafter
 from h2q.generation.grammar import TEXT, Grammar
 from h2q.generation.sampling import PENALTY_WINDOW, Sampler, penalized, sampler
 from h2q.generation.stopping import LoopGuard, StopStrings
+from h2q.memory.mixture import Recalled
 from h2q.model.decoder import Decoder
 from h2q.model.tokenizer import END_OF_DOCUMENT, START, VOCAB_SIZE, encode
 from h2q.model.transformer import Transformer
@@ -85,7 +87,7 @@ class Stream:
         self._stop = StopStrings([encode(text) for text in sampling.stop])
         self._held_nats: list[float] = []
         self._loop = LoopGuard(sampling.loop_guard) if sampling.loop_guard else None
-        self._drafter = Drafter(decoder.drafts, sampling.temperature)
+        self._drafter = Drafter(decoder.memory, sampling.temperature, bytes(self._context))
 
     def to_read(self, decoder: Decoder, slot: int, draft_bytes: int) -> bytes:
         """What the decoder must read next: bytes not read yet, and a draft of the bytes to come.
@@ -96,10 +98,10 @@ class Stream:
         if len(self._unread) > decoder.free(slot):
             self._context = self._context[-decoder.capacity :]
             decoder.slide(slot)
+            self._drafter.begin(bytes(self._context[-decoder.lengths[slot] :]))
         room = decoder.free(slot) - len(self._unread)
         limit = min(draft_bytes, room, self.sampling.max_length - self.written - 1)
-        guess = self._drafter.draft(self._context, self.noise(limit)) if limit > 0 else b""
-        self._set_draft(guess)
+        self._set_draft(self._drafter.draft(self._context, self.noise(max(0, limit))))
         return self._unread + self._draft
 
     @property
@@ -133,7 +135,7 @@ class Stream:
         if token == END_OF_DOCUMENT:
             return self._end("end")
         self._context.append(token)
-        self._drafter.learn(self._context)
+        self._drafter.learn(token)
         self._state = self._grammar.transitions[self._state][token]
         self.written += 1
         self._held_nats.append(nats)
@@ -176,6 +178,10 @@ class Stream:
             state = self._grammar.transitions[state][byte]
             self.masks.append(self._grammar.mask(state, budget - index - 1))
 
+    def recalled(self) -> Recalled:
+        """What the memory says of each row that is sampled from."""
+        return self._drafter.recalled(self.rows)
+
     def penalized(self, rows: _Rows) -> _Rows:
         """``rows`` (N, V) of logits, each with the repetition penalty for the bytes before it."""
         if self.sampling.repetition_penalty == 1.0:
@@ -199,7 +205,7 @@ def step(decoder: Decoder, active: dict[int, Stream], draft_bytes: int) -> dict[
     found = decoder.read(
         [(slot, active[slot].to_read(decoder, slot, draft_bytes)) for slot in slots]
     )
-    parts = [rows[-stream.rows :].astype(np.float64) for stream, rows in zip(streams, found)]
+    parts = _mixed(decoder, streams, [r[-s.rows :] for s, r in zip(streams, found)])
     alike: dict[Sampler, list[int]] = {}
     for index, stream in enumerate(streams):
         alike.setdefault(stream.sample, []).append(index)
@@ -220,6 +226,17 @@ def step(decoder: Decoder, active: dict[int, Stream], draft_bytes: int) -> dict[
             first = rows.stop
             texts[slot] = stream.take(tokens[rows], nats[rows], decoder, slot)
     return texts
+
+
+def _mixed(
+    decoder: Decoder, streams: list[Stream], logits: list[NDArray[np.float32]]
+) -> list[_Rows]:
+    """The logits (N, V) that each stream is sampled from, given those of the Transformer."""
+    if decoder.memory is not None:
+        recalled = Recalled.joined([stream.recalled() for stream in streams])
+        mixed = decoder.memory.mix(np.concatenate(logits), recalled)
+        logits = np.split(mixed, np.cumsum([len(rows) for rows in logits])[:-1])
+    return [rows.astype(np.float64) for rows in logits]
 
 
 def write(

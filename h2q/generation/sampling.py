@@ -18,7 +18,7 @@ _Rows = NDArray[np.float64]  # (N, V)
 Filter = Callable[[_Rows], _Rows]  # from probabilities to probabilities, which need not sum to 1
 Sampler = Callable[[_Rows, _Rows], NDArray[np.int64]]
 
-_LEAST_NOISE = 1e-100  # prevents division by zero
+LEAST_NOISE = 1e-100  # prevents division by zero
 PENALTY_WINDOW = 64  # bytes in which the repetition penalty looks for a byte (llama.cpp's default)
 
 
@@ -82,7 +82,7 @@ def draw(weights: _Rows, noise: _Rows) -> NDArray[np.int64]:
     This is the exponential form of the Gumbel-max trick. With the same noise, weights that differ
     little mostly give the same byte, which makes drafts agree.
     """
-    drawn: NDArray[np.int64] = (weights / np.maximum(noise, _LEAST_NOISE)).argmax(-1)
+    drawn: NDArray[np.int64] = (weights / np.maximum(noise, LEAST_NOISE)).argmax(-1)
     return drawn
 
 

@@ -27,7 +27,6 @@ from torch import Tensor
 
 from h2q.model.attention import rotary_table
 from h2q.model.integer_linear import Product, integer_product
-from h2q.model.ngram import NO_DRAFTS, DraftTable
 from h2q.model.transformer import Transformer
 
 BLOCK = 32  # positions
@@ -169,7 +168,7 @@ class Decoder:
         self._heads = torch.zeros(n_slots * config.embed_dim * BLOCK)
         self._window = functools.lru_cache(maxsize=256)(self._new_window)
         self.lengths = [0] * n_slots
-        self.drafts = DraftTable(NO_DRAFTS if model.drafts is None else model.drafts.numpy())
+        self.memory = model.memory  # mixed in where bytes are chosen, not here
 
     def free(self, slot: int) -> int:
         """How many bytes can still be read into a slot."""

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from h2q.config import ModelConfig
+from h2q.memory.mixture import Memory
 from h2q.model.attention import causal_attention
 from h2q.model.feed_forward import dropout, feed_forward
 
@@ -59,7 +60,7 @@ class Transformer(nn.Module):
         self.layers = cast(Sequence[TransformerLayer], layers)  # PyTorch does not type its elements
         self.final_norm = nn.LayerNorm(config.embed_dim)
         self.output = nn.Linear(config.embed_dim, config.vocab_size)
-        self.drafts: Tensor | None = None  # ``ngram.draft_table`` of its training text
+        self.memory: Memory | None = None  # of its training text; not part of the weights
 
     def initialize(self, seed: int, depth: int | None = None) -> "Transformer":
         """Draws all weights anew: normal matrices, zero biases (GPT-2's scheme). Returns self.

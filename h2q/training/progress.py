@@ -133,6 +133,8 @@ class ProgressReporter:
         loss, held_out_perplexity = entry["eval_loss"], entry["eval_perplexity"]
         self._console.say("train.evaluation", loss=loss, perplexity=held_out_perplexity)
         self._console.say("train.epoch_detail", **entry)
+        if "memory_eval_loss" in entry:
+            self._console.say("train.epoch_memory", **entry)
 
     def saved(self, path: Path, best: bool = False) -> None:
         """A line on the checkpoint ``path``, which may be the best so far."""

@@ -22,8 +22,7 @@ from h2q.checkpoint.saved_run import Position, RunState, RunTensors, SavedRun, s
 from h2q.config import ModelConfig, TrainingConfig
 from h2q.datasets.batches import batches_per_epoch, epoch_batches
 from h2q.datasets.corpus import Corpus
-from h2q.evaluation.held_out import evaluate
-from h2q.model.ngram import draft_table, sample_text
+from h2q.evaluation.held_out import Evaluation, evaluate_both
 from h2q.model.transformer import Transformer
 from h2q.system.console import Console
 from h2q.system.device import environment, keep_freed_memory
@@ -33,6 +32,7 @@ from h2q.system.interrupts import stop_requests
 from h2q.system.paths import OutputPaths
 from h2q.training.delivery import deliver, restore_best_epoch
 from h2q.training.fine_tuning import FineTuning
+from h2q.training.memory import MemoryFitting
 from h2q.training.optimizers import Optimizers, trained_depth
 from h2q.training.progress import ProgressReporter
 from h2q.training.resume import require_same_run, warn_of_other_environment
@@ -85,6 +85,7 @@ class LocalModelTrainer:
         else:
             self._begin_from(resume_from, model_config)
         self.model.to(self.device)
+        self._memory: MemoryFitting | None = None  # of the run, once it has begun
         self._prepare_steps()
         if resume_from is not None:
             self._restore(resume_from)
@@ -97,6 +98,7 @@ class LocalModelTrainer:
         self.model = Transformer(model_config).initialize(self.config.seed, depth)
         if self._fine_tuning is not None:
             self.model.load_state_dict(self._fine_tuning.initial.state_dict())
+            self.model.memory = self._fine_tuning.initial.memory
 
     def _begin_from(self, run: SavedRun, model_config: ModelConfig) -> None:
         """Position and model where ``run`` was saved, if it is the same run."""
@@ -160,6 +162,7 @@ class LocalModelTrainer:
             self.console.say("train.set_aside", path=previous)
         self._clock = time.monotonic()
         with stop_requests() as stop, self.progress.bar() as advance:
+            self._remember(stop)
             while not self.finished:
                 self._train_epoch(stop, advance)
                 path = self._finish_epoch(stop)
@@ -169,6 +172,18 @@ class LocalModelTrainer:
             self.console.say("train.stopped_early", epochs=self.config.patience)
         self._deliver()
         return self.model.eval()
+
+    def _remember(self, stop: Callable[[], bool]) -> None:
+        """Counts the text for the model's memory. Fine-tuning keeps the memory that there is."""
+        if self._fine_tuning is None and self.config.memory_bytes:
+            self._memory = MemoryFitting(
+                self.corpus,
+                self.model.config.context_length,
+                self.config.memory_bytes,
+                self.dtype,
+                between=lambda: self._leave_if(stop),
+            )
+            self.model.memory = self._memory.before()
 
     def _train_epoch(self, stop: Callable[[], bool], advance: Callable[[], None]) -> None:
         """Trains to the end of the epoch, or of the planned time."""
@@ -263,16 +278,10 @@ class LocalModelTrainer:
     def _finish_epoch(self, stop: Callable[[], bool]) -> Path:
         """Evaluates, writes the log, saves; returns the checkpoint."""
         position = self.position
-        result = evaluate(
-            self.model,
-            self.corpus.heldout,
-            limit_bytes=self.config.eval_bytes,
-            dtype=self.dtype,
-            between=lambda: self._leave_if(stop),
-        )
-        if not math.isfinite(result.loss):
+        alone, together = self._evaluate(stop)
+        if not math.isfinite(alone.loss):
             raise TrainingDiverged("train.diverged", step=position.step)
-        entry = log_entry(position, result, self.optimizers.lr)
+        entry = log_entry(position, alone, together, self.optimizers.lr)
         best_before = position.best
         self.progress.epoch(entry)
         self.progress.sample()
@@ -289,6 +298,19 @@ class LocalModelTrainer:
         self.progress.saved(path, best)
         return path
 
+    def _evaluate(self, stop: Callable[[], bool]) -> tuple[Evaluation, Evaluation | None]:
+        """The held-out losses of the Transformer alone, and with its memory if it has one."""
+        if self._memory is not None:
+            self.model.memory = self._memory.fitted(self.model)
+        return evaluate_both(
+            self.model,
+            self.corpus.heldout,
+            None if self._memory is None else self.model.memory,
+            limit_bytes=self.config.eval_bytes,
+            dtype=self.dtype,
+            between=lambda: self._leave_if(stop),
+        )
+
     def _deliver(self) -> None:
         """Makes the best epoch's weights the trained model."""
         best = restore_best_epoch(self.model, self.position, self.checkpoints, self.console)
@@ -297,11 +319,11 @@ class LocalModelTrainer:
             "corpus": self.corpus.fingerprint,
             "epoch": best["epoch"],
             "step": best["step"],
-            "eval_loss": best["eval_loss"],
+            **{name: best[name] for name in ("eval_loss", "memory_eval_loss") if name in best},
             "environment": environment(self.device, self.dtype),
         }
-        text = sample_text(len(self.corpus.train), self.corpus.train.read)
-        self.model.drafts = torch.from_numpy(draft_table(text))  # the returned model has them too
+        if self._memory is not None:
+            self.model.memory = self._memory.whole(self.model)
         deliver(self.model, provenance, self.paths)
 
     # Saved and resumed

@@ -7,10 +7,13 @@ from h2q.checkpoint.saved_run import CurvePoint, LogEntry, Position
 from h2q.evaluation.held_out import Evaluation, perplexity
 
 
-def log_entry(position: Position, evaluation: Evaluation, lr: float) -> LogEntry:
-    """The entry of the epoch that ends at ``position``, at the learning rate ``lr``."""
+def log_entry(
+    position: Position, evaluation: Evaluation, with_memory: Evaluation | None, lr: float
+) -> LogEntry:
+    """The entry of the epoch that ends at ``position``, at the learning rate ``lr``: what was
+    measured of the model alone, and of the model with its memory if it has one."""
     train_loss = position.loss_sum / position.loss_bytes
-    return {
+    entry: LogEntry = {
         "epoch": position.epoch + 1,
         "step": position.step,
         "train_loss": train_loss,
@@ -24,6 +27,10 @@ def log_entry(position: Position, evaluation: Evaluation, lr: float) -> LogEntry
         "seconds": position.seconds,
         "curve": position.curve,
     }
+    if with_memory is not None:
+        entry["memory_eval_loss"] = with_memory.loss
+        entry["memory_eval_bits_per_byte"] = with_memory.bits_per_byte
+    return entry
 
 
 def curve_point(position: Position, loss: float, lr: float) -> CurvePoint:

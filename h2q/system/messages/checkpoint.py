@@ -25,6 +25,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "{path} 中的配置无效：{reason}",
         "{path} holds an unusable configuration: {reason}",
     ),
+    "model.memory": (
+        "{path} 中的记忆不是有效的计数；请指定完整的模型文件，或重新训练。",
+        "The memory in {path} does not hold valid counts; name an intact model file or train again.",
+    ),
     "model.dimensions": (
         "{path} 中的权重与它的配置尺寸不符；请指定完整的模型文件，或重新训练。",
         "The weights in {path} do not have the dimensions of its configuration; name an intact "

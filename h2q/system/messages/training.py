@@ -80,6 +80,11 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "   bits per byte: {eval_bits_per_byte:.4f} | training loss: {train_loss:.4f} | "
         "speed: {tokens_per_second:,.0f} bytes/s",
     ),
+    "train.epoch_memory": (
+        "   加上记忆: 评估损失 {memory_eval_loss:.4f} | 每字节比特 {memory_eval_bits_per_byte:.4f}",
+        "   with the memory: held-out loss {memory_eval_loss:.4f} | "
+        "bits per byte {memory_eval_bits_per_byte:.4f}",
+    ),
     "train.sample": ("   样本: {text}", "   sample: {text}"),
     "train.saved": ("   已保存: {path}", "   saved: {path}"),
     "train.saved_best": (

@@ -1,0 +1,1 @@
+"""What is remembered of a text beside the weights: counts of passages, and how they are mixed in."""
