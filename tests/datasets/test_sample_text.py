@@ -6,10 +6,13 @@ from h2q.datasets.templates import LANGUAGES, fill, statements
 from h2q.system.paths import shipped_data
 
 
-def test_sample_text_is_200_to_400_kb_and_repeats_nothing(tmp_path):
+def test_sample_text_is_600_to_700_kb_most_of_it_prose_and_repeats_nothing(tmp_path):
     """README 示例数据: 系统会自动创建示例数据."""
     paths = create_sample_text(tmp_path)
-    assert 200_000 <= sum(path.stat().st_size for path in paths) <= 400_000
+    size = sum(path.stat().st_size for path in paths)
+    prose = sum(path.stat().st_size for path in (shipped_data() / "sample_text").iterdir())
+    assert 600_000 <= size <= 700_000
+    assert prose > size / 2
     passages = [
         passage
         for path in paths
@@ -39,8 +42,8 @@ def test_each_language_holds_its_passages_and_half_of_the_facts(tmp_path):
 def test_shipped_passages(lang):
     path = shipped_data() / "sample_text" / f"passages.{lang}.txt"
     passages = path.read_text(encoding="utf-8").strip().split("\n\n")
-    assert len(passages) >= 60
+    assert len(passages) >= 300
     assert len(set(passages)) == len(passages)
-    assert all(150 <= len(passage.encode("utf-8")) <= 1000 for passage in passages)
+    assert all(150 <= len(passage.encode("utf-8")) <= 1300 for passage in passages)
     chinese = sum("\u4e00" <= char <= "\u9fff" for passage in passages for char in passage)
     assert (chinese > 10_000) == (lang == "zh")
