@@ -17,6 +17,7 @@ TRAINING_MODES = ("train", "evolve")
 INFERENCE_MODES = ("demo", "interactive", "score", "export")
 EXPORT_FORMATS = ("safetensors", "transformers")
 DEVICES = ("auto", "cpu", "cuda")
+SWITCH = ("on", "off")
 DTYPES = ("auto", "float32", "bfloat16")
 SEED_MAX = 2**31 - 1
 
@@ -188,6 +189,7 @@ class TrainingJob(_Checked):
     mode: str = _choice("train", TRAINING_MODES, "--mode")
     device: str = _choice("auto", DEVICES, "--device")
     dtype: str = _choice("auto", DTYPES, "--dtype")  # of the computation; weights are float32
+    memory: str = _choice("on", SWITCH, "--memory")  # whether the model gets an n-gram memory
 
 
 @dataclass(frozen=True)
@@ -196,6 +198,7 @@ class InferenceJob(_Checked):
 
     mode: str = _choice("demo", INFERENCE_MODES, "--mode")
     format: str = _choice("safetensors", EXPORT_FORMATS, "--format")  # of ``export``
+    memory: str = _choice("on", SWITCH, "--memory")  # whether the model's memory is used
 
 
 @dataclass(frozen=True)

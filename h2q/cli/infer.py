@@ -19,9 +19,13 @@ from h2q.system.console import Console
 from h2q.system.device import choose_dtype
 from h2q.system.errors import UnusableInput
 from h2q.system.files import read_json
+from h2q.system.messages.catalogue import language
 from h2q.system.paths import OutputPaths
 
-DEMO_PROMPTS = ("人工智能是", "机器学习", "量子计算可以", "深度学习")
+DEMO_PROMPTS = {  # by the language of the program; those in Chinese are the README's
+    "zh": ("人工智能是", "机器学习", "量子计算可以", "深度学习"),
+    "en": ("Artificial intelligence is", "Machine learning", "A quantum computer can", "Deep learning"),
+}
 
 
 def infer(call: InferenceCall, console: Console) -> None:
@@ -29,7 +33,7 @@ def infer(call: InferenceCall, console: Console) -> None:
     if call.job.mode == "export":
         _export(call, console)
         return
-    model = LocalInferenceModel(call.model)
+    model = LocalInferenceModel(call.model, memory=call.job.memory == "on")
     if call.job.mode == "score":
         _score_files(model, call, console)
         return
@@ -43,7 +47,7 @@ def infer(call: InferenceCall, console: Console) -> None:
             model, PromptsFile(call.prompts_file, call.sampling, console), call.as_json, console
         )
     else:
-        _demo(model, DEMO_PROMPTS if prompt is None else (prompt,), call, console)
+        _demo(model, DEMO_PROMPTS[language()] if prompt is None else (prompt,), call, console)
 
 
 def _export(call: InferenceCall, console: Console) -> None:

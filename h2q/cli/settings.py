@@ -81,12 +81,14 @@ def training_call(arguments: argparse.Namespace, file: Settings) -> TrainingCall
 
     Raises ``SettingError`` for wrong use and ``CorpusError`` for an encoding that does not exist.
     """
-    job = TrainingJob(arguments.mode, arguments.device, arguments.dtype)
+    job = TrainingJob(arguments.mode, arguments.device, arguments.dtype, arguments.memory)
     if arguments.encoding is not None:
         _require_encoding(arguments.encoding)
     preset = config.preset(arguments.preset or "readme")
     if arguments.dry_run and arguments.resume:
         raise SettingError("dry.resume")
+    if job.memory == "off" and job.mode == "evolve":  # the model would lose it
+        raise SettingError("usage.not_in", flag="--memory off", mode=job.mode)
     training, evolution = _changes(arguments, file, job.mode == "evolve")
     return TrainingCall(
         job=job,
@@ -119,6 +121,8 @@ def _changes(
     """
     flags = _given(arguments, _TRAINING_FLAGS)
     training = {**file.training, **flags}
+    if arguments.memory == "off":
+        training["memory_bytes"] = 0
     evolution = dict(file.evolution)
     if evolves:
         for name in _EVOLUTION_FLAGS:
@@ -153,7 +157,7 @@ def inference_call(arguments: argparse.Namespace) -> InferenceCall:
 
     Raises ``SettingError`` for wrong use and ``ModelFileError`` where there is no model file.
     """
-    job = InferenceJob(arguments.mode, arguments.format)
+    job = InferenceJob(arguments.mode, arguments.format, arguments.memory)
     _require_fitting(arguments)
     stop = tuple(text.replace("\\n", "\n") for text in arguments.stop)
     values = {name: getattr(arguments, name) for name in _SAMPLING_FLAGS}
@@ -185,6 +189,7 @@ def _require_fitting(arguments: argparse.Namespace) -> None:
         "--json": arguments.json and mode == "interactive",
         "--prompts_file": arguments.prompts_file is not None and mode != "demo",
         "--prompt": arguments.prompt is not None and mode == "score",
+        "--memory off": arguments.memory == "off" and mode == "export",
     }
     for flag, wrong in out_of_place.items():
         if wrong:

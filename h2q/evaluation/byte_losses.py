@@ -7,9 +7,12 @@ choose the rows and does not sum the losses: that is for ``held_out``, ``exact_m
 Shapes: N rows, T one less than the bytes of the longest row.
 """
 
+import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -18,6 +21,8 @@ from h2q.memory.mixture import Memory
 from h2q.model.tokenizer import PAD
 from h2q.model.transformer import Transformer
 from h2q.system.device import computing_in
+
+_THREADS = min(4, os.cpu_count() or 1)  # that mix
 
 
 @torch.inference_mode()
@@ -82,17 +87,22 @@ def _losses(logits: Tensor, targets: Tensor) -> Tensor:
 
 def _mixed(logits: Tensor, rows: Sequence[bytes], memory: Memory) -> Tensor:
     """The logits of the mixture, from those of the model, (N, T, V)."""
-    mixed = torch.zeros_like(logits, device="cpu")
-    recalled = memory.recall(rows)
-    first = 0
-    for number, row in enumerate(rows):
-        count = len(row) - 1
-        part = recalled.part(slice(first, first + count))
-        mixed[number, :count] = torch.from_numpy(
-            memory.mix(logits[number, :count].cpu().numpy(), part)
-        )
-        first += count
-    return mixed.to(logits.device)
+    own = logits.cpu().numpy()
+    mixed = np.zeros_like(own)
+
+    def mix(numbers: range) -> None:
+        recalled = memory.recall([rows[number] for number in numbers])
+        first = 0
+        for number in numbers:
+            count = len(rows[number]) - 1
+            part = recalled.part(slice(first, first + count))
+            mixed[number, :count] = memory.mix(own[number, :count], part)
+            first += count
+
+    parts = [range(first, len(rows), _THREADS) for first in range(min(_THREADS, len(rows)))]
+    with ThreadPoolExecutor(_THREADS) as pool:  # NumPy computes without Python's lock
+        list(pool.map(mix, parts))
+    return torch.from_numpy(mixed).to(logits.device)
 
 
 def _padded(rows: Sequence[bytes]) -> Tensor:

@@ -18,10 +18,13 @@ from h2q.system.torch_private import weights_version
 class LocalInferenceModel:
     """A trained model that continues text (README: 本地推理模型)."""
 
-    def __init__(self, path: Path = Path(MODEL_PATH), device: str = "cpu"):
-        """Loads the model file at ``path``. Raises ``ModelFileError`` when that cannot be done."""
+    def __init__(self, path: Path = Path(MODEL_PATH), device: str = "cpu", memory: bool = True):
+        """Loads the model file at ``path``, with its memory or without. Raises ``ModelFileError``
+        when that cannot be done."""
         self.path = Path(path)
         model, self.provenance = load_model(self.path)
+        if not memory:
+            model.memory = None
         self.model = model.to(device)
         self._decoder: Decoder | None = None
         self._version: tuple[int, ...] = ()

@@ -77,6 +77,8 @@ class Recalled:
 
     @classmethod
     def joined(cls, parts: Sequence["Recalled"]) -> "Recalled":
+        if len(parts) == 1:
+            return parts[0]
         return cls(
             np.concatenate([part.table for part in parts]),
             np.concatenate([part.window for part in parts]),
@@ -133,7 +135,8 @@ class Memory:
         context = [contexts(np.frombuffer(window, np.uint8))[1:-1] for window in windows]
         known, evidence = self.table.probabilities(np.concatenate(context))
         mixed, own_evidence = in_windows(windows, known)
-        return Recalled(np.log(known), np.log(mixed), np.concatenate((evidence, own_evidence), 1))
+        evidence = np.concatenate((evidence, own_evidence), 1)
+        return Recalled(np.log(known, out=known), np.log(mixed, out=mixed), evidence)
 
     def mix(self, logits: Rows, recalled: Recalled) -> Rows:
         """The logits (N, V) of the mixture, from the Transformer's ``logits`` (N, V). A row does not

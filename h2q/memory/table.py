@@ -149,7 +149,9 @@ def _mix_in(
     first = order.ends[at - 1]
     counts = order.ends[at] - first
     pairs = np.arange(counts.sum()) + (first - counts.cumsum() + counts).repeat(counts)
-    rows[places] *= order.unknown[at, None]
+    scale = np.ones(len(rows), np.float32)
+    scale[places] = order.unknown[at]
+    rows *= scale[:, None]
     rows.reshape(-1)[places.repeat(counts) * VOCAB + order.bytes[pairs]] += order.known[pairs]
     if length:
         evidence[places, 2 * length - 2 : 2 * length] = order.evidence[at]

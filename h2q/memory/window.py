@@ -86,19 +86,18 @@ def in_windows(windows: Sequence[bytes], known: Rows) -> tuple[Rows, Evidence]:
     )
     evidence = np.zeros((len(byte), len(LENGTHS)), np.float32)
     scale = np.ones(len(byte))
-    places, shares = [], []
+    added = []
     for column, length in reversed(list(enumerate(LENGTHS))):
         place, followed, counts = _earlier(latest >> np.uint64(8 * (MAX_ORDER - length)), byte)
         times = np.bincount(place, counts, len(byte))
         kinds = np.bincount(place, minlength=len(byte))
         evidence[:, column] = np.log1p(times)
         share = scale / np.maximum(times + kinds, 1)
-        places.append(place * VOCAB + followed)
-        shares.append(share[place] * counts)
+        added.append((place * VOCAB + followed, share[place] * counts))
         scale = np.where(times > 0, share * kinds, scale)
     mixed = known * scale.astype(np.float32)[:, None]
-    added = np.bincount(np.concatenate(places), np.concatenate(shares))
-    mixed.reshape(-1)[: len(added)] += added.astype(np.float32)
+    for at, shares in added:  # of one length, no place and byte comes twice
+        mixed.reshape(-1)[at] += shares.astype(np.float32)
     return mixed, evidence
 
 

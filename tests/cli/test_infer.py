@@ -166,8 +166,8 @@ def told(capsys, *arguments, length=4) -> str:
 
 def test_each_prompt_of_the_demo_is_continued(place, capsys):
     said = told(capsys)
-    assert [said.count(f"💬 {prompt}\n") for prompt in DEMO_PROMPTS] == [1] * 4
-    assert "还没有" in said.split(DEMO_PROMPTS[-1])[-1]
+    assert [said.count(f"💬 {prompt}\n") for prompt in DEMO_PROMPTS["zh"]] == [1] * 4
+    assert "还没有" in said.split(DEMO_PROMPTS["zh"][-1])[-1]
 
 
 def test_a_prompt_takes_the_place_of_the_four(place, capsys, monkeypatch):
@@ -179,7 +179,7 @@ def test_a_prompt_takes_the_place_of_the_four(place, capsys, monkeypatch):
 
 def test_json_has_the_answers_of_the_demo_and_nothing_else(place, capsys):
     lines = [json.loads(line) for line in told(capsys, "--json", "--seed", 5).splitlines()]
-    assert sorted(line["prompt"] for line in lines) == sorted(DEMO_PROMPTS)
+    assert sorted(line["prompt"] for line in lines) == sorted(DEMO_PROMPTS["zh"])
     assert {line["seed"] for line in lines} == {5, 6, 7, 8}
     plain = told(capsys, "--seed", 5)
     for line in lines:

@@ -44,6 +44,6 @@ def test_shipped_passages(lang):
     passages = path.read_text(encoding="utf-8").strip().split("\n\n")
     assert len(passages) >= 300
     assert len(set(passages)) == len(passages)
-    assert all(150 <= len(passage.encode("utf-8")) <= 1300 for passage in passages)
+    assert all(150 <= len(passage.encode("utf-8")) <= 1000 for passage in passages)
     chinese = sum("\u4e00" <= char <= "\u9fff" for passage in passages for char in passage)
     assert (chinese > 10_000) == (lang == "zh")

@@ -233,6 +233,14 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "sampling temperature, 0 is greedy (default: 0.8)",
     ),
     "help.files": ("要打分的文件（--mode score）", "files to score (--mode score)"),
+    "help.memory_train": (
+        "off：不为模型建立 n 元记忆（训练文本中各段落之后出现过什么）",
+        "off: the model gets no n-gram memory (what followed each passage of the training text)",
+    ),
+    "help.memory_chat": (
+        "off：只用 Transformer，不用模型的 n 元记忆",
+        "off: the Transformer alone, without the model's n-gram memory",
+    ),
     "help.lines": (
         "给每一行打分（--mode score）：每字节比特、行号、开头",
         "score every line (--mode score): bits per byte, number, beginning",
