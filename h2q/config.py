@@ -125,6 +125,8 @@ class TrainingConfig(_Checked):
     decay_fraction: float = _setting(1.0, 1e-6, 1.0)  # share of the run in which ``linear`` decays
     min_lr_ratio: float = _setting(0.0, 0.0, 1.0)  # share of the peak at which ``linear`` ends
     clip_norm: float = _setting(1.0, 1e-6, 1e6)  # largest norm of the gradient
+    # Share of the text on which the memory's settings are chosen; the weights never see it.
+    validation_fraction: float = _setting(0.03, 0.0, 0.5)
     eval_bytes: int = _setting(65_536, 512, 2**40)  # most held-out bytes per evaluation
     memory_bytes: int = _setting(33_554_432, 0, 2**34)  # most of the n-gram memory; 0: none
     save_interval_seconds: float = _setting(180.0, 0.0, 1e9)  # between checkpoints
@@ -227,6 +229,12 @@ PRESETS = {
     "fast": Preset(ModelConfig(), replace(_MUON, weight_decay=0.5)),
     "tiny": Preset(ModelConfig(embed_dim=128, n_heads=4, n_layers=4, feedforward_dim=768), _MUON),
 }
+
+
+def saved_training(values: Values) -> TrainingConfig:
+    """The settings of a run that was saved; one of before had no validation part. Unknown keys
+    raise ``SettingError``."""
+    return from_dict(TrainingConfig, {"validation_fraction": 0.0, **values})
 
 
 def derived_seed(seed: int, number: int) -> int:

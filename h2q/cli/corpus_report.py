@@ -38,6 +38,7 @@ def report_text(corpus: Corpus, path: Path, console: Console, every_file: bool =
         characters=sum(file.characters for file in found.files),
         lines=sum(file.lines for file in found.files),
         train=len(corpus.train) - len(found.files),
+        validation=len(corpus.validation),
         heldout=len(corpus.heldout),
     )
     named = [file for file in found.files if every_file or not file.encoding.startswith("utf-8")]

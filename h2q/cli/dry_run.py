@@ -18,6 +18,7 @@ from h2q.cli.inputs import (
     say_banner,
 )
 from h2q.cli.settings import TrainingCall
+from h2q.config import ModelConfig
 from h2q.datasets.corpus import Corpus
 from h2q.datasets.sample_text import create_sample_text
 from h2q.system.console import Console, duration
@@ -44,7 +45,7 @@ def dry_run(call: TrainingCall, console: Console) -> None:
     say_banner(device, dtype, call.training.seed, console)
     with tempfile.TemporaryDirectory() as scratch:
         temporary = OutputPaths(Path(scratch))
-        corpus = _open_corpus(call, temporary, model_config.context_length, console)
+        corpus = _open_corpus(call, temporary, model_config, console)
         if evolves:
             knowledge = open_knowledge(call, temporary, model_config.context_length)
             report_knowledge(call, knowledge, None, console)
@@ -63,7 +64,7 @@ def dry_run(call: TrainingCall, console: Console) -> None:
 
 
 def _open_corpus(
-    call: TrainingCall, temporary: OutputPaths, context_length: int, console: Console
+    call: TrainingCall, temporary: OutputPaths, model: ModelConfig, console: Console
 ) -> Corpus:
     """The text to train on, with each of its files; sample text where there is none."""
     path = place = call.data_dir or Path(DEFAULT_DATA_DIR)
@@ -71,7 +72,7 @@ def _open_corpus(
         place = temporary.root / DEFAULT_DATA_DIR
         create_sample_text(place)
         console.say("dry.sample_text", path=path)
-    corpus = open_text(call, place, temporary, context_length)
+    corpus = open_text(call, place, temporary, model, call.training)
     report_text(corpus, path, console, every_file=True)
     return corpus
 

@@ -24,7 +24,12 @@ from h2q.system.paths import OutputPaths
 
 DEMO_PROMPTS = {  # by the language of the program; those in Chinese are the README's
     "zh": ("人工智能是", "机器学习", "量子计算可以", "深度学习"),
-    "en": ("Artificial intelligence is", "Machine learning", "A quantum computer can", "Deep learning"),
+    "en": (
+        "Artificial intelligence is",
+        "Machine learning",
+        "A quantum computer can",
+        "Deep learning",
+    ),
 }
 
 

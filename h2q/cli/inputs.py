@@ -10,6 +10,7 @@ import torch
 
 import h2q
 from h2q.cli.settings import TrainingCall
+from h2q.config import ModelConfig, TrainingConfig
 from h2q.datasets.corpus import Corpus, open_corpus
 from h2q.datasets.knowledge_base import KnowledgeBase, load_knowledge_base
 from h2q.datasets.knowledge_files import knowledge_files
@@ -48,13 +49,20 @@ def is_without_text(path: Path) -> bool:
     return not path.exists() or not find_text_files(path)
 
 
-def open_text(call: TrainingCall, path: Path, paths: OutputPaths, context_length: int) -> Corpus:
+def open_text(
+    call: TrainingCall,
+    path: Path,
+    paths: OutputPaths,
+    model: ModelConfig,
+    training: TrainingConfig,
+) -> Corpus:
     """The text below ``path``; what has to be transcoded is kept in the cache of ``paths``."""
     return open_corpus(
         path,
         paths.transcoded,
-        context_length=context_length,
+        context_length=model.context_length,
         eval_path=call.eval_dir,
+        validation_fraction=training.validation_fraction if training.memory_bytes else 0.0,
         encoding=call.encoding,
     )
 

@@ -23,7 +23,7 @@ from h2q.cli.inputs import (
 )
 from h2q.cli.report_plot import write_report
 from h2q.cli.settings import TrainingCall
-from h2q.config import DTYPES, TrainingConfig, from_dict
+from h2q.config import DTYPES, ModelConfig, TrainingConfig, saved_training
 from h2q.datasets.corpus import Corpus
 from h2q.datasets.sample_text import create_sample_text
 from h2q.evolution.engine import SelfEvolutionEngine
@@ -64,7 +64,7 @@ def _train(call: TrainingCall, console: Console) -> Corpus:
         training_config = call.resumed_training(saved.training_config)
     device, dtype = _computation(call, saved)
     say_banner(device, dtype, training_config.seed, console)
-    corpus = _open_corpus(call, model_config.context_length, console)
+    corpus = _open_corpus(call, model_config, training_config, console)
     curves = None
     if call.tensorboard:
         first_step = saved.position.step if saved is not None else 0
@@ -104,7 +104,7 @@ def _evolve(call: TrainingCall, console: Console) -> None:
     device, dtype = _computation(call)
     if corpus is None:
         say_banner(device, dtype, training_config.seed, console)
-        corpus = _open_corpus(call, champion.config.context_length, console)
+        corpus = _open_corpus(call, champion.config, training_config, console)
     knowledge = open_knowledge(call, call.output, champion.config.context_length)
     report_knowledge(call, knowledge, call.output.knowledge_problems, console)
     SelfEvolutionEngine(
@@ -139,12 +139,14 @@ def _computation(call: TrainingCall, saved: SavedRun | None = None) -> tuple[str
 def _trained_with(provenance: Mapping[str, Any]) -> TrainingConfig | None:
     """The settings that the model was trained with; None where they are unknown."""
     try:
-        return from_dict(TrainingConfig, provenance["training"])
+        return saved_training(provenance["training"])
     except (KeyError, TypeError, SettingError):
         return None
 
 
-def _open_corpus(call: TrainingCall, context_length: int, console: Console) -> Corpus:
+def _open_corpus(
+    call: TrainingCall, model: ModelConfig, training: TrainingConfig, console: Console
+) -> Corpus:
     """The text to train on, reported to the person; sample text where there is none."""
     path = call.data_dir
     if path is None:
@@ -152,7 +154,7 @@ def _open_corpus(call: TrainingCall, context_length: int, console: Console) -> C
         if is_without_text(path):
             create_sample_text(path)
             console.say("train.sample_text", path=path)
-    corpus = open_text(call, path, call.output, context_length)
+    corpus = open_text(call, path, call.output, model, training)
     report_text(corpus, path, console)
     return corpus
 

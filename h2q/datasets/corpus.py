@@ -1,4 +1,4 @@
-"""A person's text as one stream of bytes, split into text to train on and held-out text.
+"""A person's text as streams of bytes: to train on, to choose settings on, and held-out text.
 
 Reads by position from the files themselves, so memory does not grow with the text. The files are
 not mapped into memory: when one is cut short while in use, reading raises an error that names it,
@@ -9,7 +9,7 @@ import hashlib
 import os
 import weakref
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -26,6 +26,9 @@ from h2q.system.messages.catalogue import message
 HELDOUT_FRACTION = 0.05
 SMALL_BLOCK_BYTES = 512  # for text below SMALL_TEXT_BYTES, where one block of 4096 is too much
 SMALL_TEXT_BYTES = 32_768
+VALIDATION_BYTES = 262_144  # at most
+_LEAST_TEXT_BYTES = 8_192  # of a text with a validation part
+_TRAIN, _HELDOUT, _VALIDATION = range(3)  # what a block is for
 _OPEN_FILES = 64
 _MARKER = -1  # the source of a segment that is one end-of-document token
 Segment = tuple[int, int, int]  # index of the file, where it begins there, bytes
@@ -130,11 +133,12 @@ class ByteStream:
 
 @dataclass(frozen=True)
 class Corpus:
-    """Text to train on and text that is never trained on."""
+    """Text to train on; a part of it on which settings are chosen, and which the Transformer is not
+    trained on; and text that nothing but measuring uses."""
 
     train: ByteStream
-    heldout: ByteStream
     validation: ByteStream
+    heldout: ByteStream
     scan: Scan  # of the training text
     fingerprint: str  # SHA-256 of both, and of how they were split
     heldout_scan: Scan | None = None  # of held-out text that lies in files of its own
@@ -147,33 +151,41 @@ def open_corpus(
     context_length: int,
     eval_path: Path | None = None,
     heldout: ByteStream | None = None,
+    validation_fraction: float = 0.0,
     encoding: str | None = None,
 ) -> Corpus:
     """The text below ``path``, ready to train on.
 
     The held-out part is the text below ``eval_path``, or the stream ``heldout``, or else about
-    5 % of the blocks of ``path``. Blocks are chosen by their content: the choice stays the same
-    when files are added or renamed. Raises ``CorpusError`` when there is no text or too little.
+    5 % of the blocks of ``path``. About ``validation_fraction`` of the rest, at most
+    ``VALIDATION_BYTES``, is the validation part. Blocks are chosen by their content: the choice
+    stays the same when files are added or renamed. Raises ``CorpusError`` when there is no text or too little.
     """
     found = _scanned(path, cache_dir, encoding)
     reader = _Reader(found.files)
     split = eval_path is None and heldout is None
-    segments, held = _segments(found, _choose_heldout(found, reader) if split else None)
-    train = ByteStream(reader, segments)
+    blocks = _blocks(found, reader)
+    if split:
+        blocks.choose_heldout()
+    blocks.choose_validation(validation_fraction, context_length)
+    train, validation, held = (
+        ByteStream(reader, segments) for segments in _segments(found, blocks)
+    )
     evaluated = None
     if eval_path is not None:
         evaluated = _scanned(eval_path, cache_dir, encoding)
         whole = [(index, 0, file.size) for index, file in enumerate(evaluated.files)]
         heldout = ByteStream(_Reader(evaluated.files), whole)
     elif heldout is None:
-        heldout = ByteStream(reader, held)
+        heldout = held
     size = len(train) - len(found.files)  # without the end-of-document tokens
     if size < context_length:
         needed = context_length + (SMALL_BLOCK_BYTES if split else 0)
         raise CorpusError("corpus.short", path=path, size=found.size, needed=needed)
     if not heldout.windows(context_length, context_length):
         raise CorpusError("corpus.short", path=eval_path or path, size=len(heldout), needed=2)
-    return Corpus(train, heldout, ByteStream(reader, []), found, _fingerprint(found, split, evaluated), evaluated)
+    identity = _fingerprint(found, split, validation_fraction, evaluated)
+    return Corpus(train, validation, heldout, found, identity, evaluated)
 
 
 def _scanned(path: Path, cache_dir: Path, encoding: str | None) -> Scan:
@@ -193,20 +205,73 @@ def _scanned(path: Path, cache_dir: Path, encoding: str | None) -> Scan:
     )
 
 
-def _fingerprint(found: Scan, split: bool, evaluated: Scan | None) -> str:
+def _fingerprint(
+    found: Scan, split: bool, validation_fraction: float, evaluated: Scan | None
+) -> str:
     identity = [file.digest for file in found.files] + [str(split)]
+    if validation_fraction:
+        identity.append(str(validation_fraction))
     if evaluated is not None:
         identity += [file.digest for file in evaluated.files]
     return hashlib.sha256("\n".join(identity).encode()).hexdigest()
 
 
-def _choose_heldout(found: Scan, reader: _Reader) -> tuple[list[NDArray[np.bool_]], int]:
-    """For each file a mask of its held-out blocks; and the size of a block.
+@dataclass(frozen=True)
+class _Blocks:
+    """What each block of each file is for. Blocks are chosen by the hash of their content."""
 
-    A block is held out when its hash is among the lowest 5 % of all possible values. Where that
-    takes less than one whole block or more than half of the text, the whole block with the lowest
-    hash is held out instead.
-    """
+    block_bytes: int
+    text_bytes: int
+    hashes: list[NDArray[np.uint64]]  # of each file, one for each block
+    lengths: list[NDArray[np.int64]]
+    uses: list[NDArray[np.int8]]
+
+    def choose_heldout(self) -> None:
+        """Holds out the blocks whose hash is among the lowest 5 % of all possible values.
+
+        Where that takes less than one whole block or more than half of the text, the whole block
+        with the lowest hash is held out instead.
+        """
+        masks = [values < int(HELDOUT_FRACTION * 2**64) for values in self.hashes]
+        chosen = sum(int(sizes[mask].sum()) for sizes, mask in zip(self.lengths, masks))
+        if not self.block_bytes <= chosen <= self.text_bytes / 2:
+            masks = [np.zeros(len(values), dtype=bool) for values in self.hashes]
+            index, block = self._by_hash()[0]
+            masks[index][block] = True
+        for uses, mask in zip(self.uses, masks):
+            uses[mask] = _HELDOUT
+
+    def choose_validation(self, fraction: float, least_train: int) -> None:
+        """Takes blocks with the lowest hashes of those that are left, at least one, until they are
+        ``fraction`` of the text; none of a text that is too short."""
+        if not fraction or self.text_bytes < _LEAST_TEXT_BYTES:
+            return
+        wanted = min(VALIDATION_BYTES, fraction * self.text_bytes)
+        free = sum(int(sizes[uses == _TRAIN].sum()) for sizes, uses in zip(self.lengths, self.uses))
+        taken = 0
+        for index, block in self._by_hash():
+            size = int(self.lengths[index][block])
+            if self.uses[index][block] != _TRAIN or free - taken - size < least_train:
+                continue
+            if taken and taken + size > wanted:
+                return
+            self.uses[index][block] = _VALIDATION
+            taken += size
+
+    def _by_hash(self) -> list[tuple[int, int]]:
+        """The (file, block) of all blocks: whole ones first, the lowest hashes first."""
+        return [
+            (index, block)
+            for *_, index, block in sorted(
+                (int(self.lengths[index][block]) < self.block_bytes, int(value), index, block)
+                for index, values in enumerate(self.hashes)
+                for block, value in enumerate(values.tolist())
+            )
+        ]
+
+
+def _blocks(found: Scan, reader: _Reader) -> _Blocks:
+    """The blocks of all files, all to be trained on."""
     block_bytes = BLOCK_BYTES
     hashes = [file.blocks for file in found.files]
     if found.size < SMALL_TEXT_BYTES:
@@ -217,17 +282,8 @@ def _choose_heldout(found: Scan, reader: _Reader) -> tuple[list[NDArray[np.bool_
         np.minimum(block_bytes, file.size - block_bytes * np.arange(len(values)))
         for file, values in zip(found.files, hashes)
     ]
-    masks = [values < int(HELDOUT_FRACTION * 2**64) for values in hashes]
-    chosen = sum(int(sizes[mask].sum()) for sizes, mask in zip(lengths, masks))
-    if not block_bytes <= chosen <= found.size / 2:
-        *_, index, block = min(
-            (int(sizes[block]) < block_bytes, int(values[block]), index, block)
-            for index, (values, sizes) in enumerate(zip(hashes, lengths))
-            for block in range(len(values))
-        )
-        masks = [np.zeros(len(values), dtype=bool) for values in hashes]
-        masks[index][block] = True
-    return masks, block_bytes
+    uses = [np.full(len(values), _TRAIN, np.int8) for values in hashes]
+    return _Blocks(block_bytes, found.size, hashes, lengths, uses)
 
 
 def _block_hashes(data: bytes, block_bytes: int) -> NDArray[np.uint64]:
@@ -235,27 +291,21 @@ def _block_hashes(data: bytes, block_bytes: int) -> NDArray[np.uint64]:
     return np.frombuffer(b"".join(digests), dtype=">u8")
 
 
-def _segments(
-    found: Scan, chosen: tuple[list[NDArray[np.bool_]], int] | None
-) -> tuple[list[Segment], list[Segment]]:
-    """The segments to train on, with the end of each document, and those that are held out."""
-    segments: list[Segment] = []
-    held: list[Segment] = []
+def _segments(found: Scan, blocks: _Blocks) -> list[list[Segment]]:
+    """The segments to train on, with the end of each document, those for validation, and those that
+    are held out."""
+    segments: list[list[Segment]] = [[], [], []]
+    places = {_TRAIN: segments[0], _VALIDATION: segments[1], _HELDOUT: segments[2]}
     for index, file in enumerate(found.files):
-        runs: Iterable[tuple[bool, int, int]] = [(False, 0, file.size)]
-        if chosen is not None:
-            masks, block_bytes = chosen
-            runs = _runs(file.size, masks[index], block_bytes)
-        for held_out, start, length in runs:
-            (held if held_out else segments).append((index, start, length))
-        segments.append((_MARKER, 0, 1))
-    return segments, held
+        for use, start, length in _runs(file.size, blocks.uses[index], blocks.block_bytes):
+            places[use].append((index, start, length))
+        places[_TRAIN].append((_MARKER, 0, 1))
+    return segments
 
 
-def _runs(size: int, mask: NDArray[np.bool_], block_bytes: int) -> Iterator[tuple[bool, int, int]]:
-    """(held out, start, length) of each run of blocks in a file of ``size`` bytes: a run is held
-    out as a whole or not at all."""
-    edges = [0, *(np.flatnonzero(np.diff(mask)) + 1).tolist(), len(mask)]
+def _runs(size: int, uses: NDArray[np.int8], block_bytes: int) -> Iterator[tuple[int, int, int]]:
+    """(use, start, length) of each run of blocks with the same use in a file of ``size`` bytes."""
+    edges = [0, *(np.flatnonzero(np.diff(uses)) + 1).tolist(), len(uses)]
     for first, last in pairwise(edges):
         start = first * block_bytes
-        yield bool(mask[first]), start, min(last * block_bytes, size) - start
+        yield int(uses[first]), start, min(last * block_bytes, size) - start

@@ -90,8 +90,7 @@ def evaluate_both(
         return alone, None
     windows = text.windows(model.config.context_length, limit_bytes)
     batches = (
-        byte_losses_of_both(model, rows, dtype, memory)
-        for rows in _batches(text, windows, between)
+        byte_losses_of_both(model, rows, dtype, memory) for rows in _batches(text, windows, between)
     )
     alone, together = _summed(windows, batches, 2)
     return alone, together

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from h2q.generation.sampling import LEAST_NOISE
 from h2q.memory.counts import MAX_ORDER
 from h2q.memory.mixture import Memory, Recalled
-from h2q.memory.table import Row, Rows
+from h2q.memory.table import EVIDENCE, VOCAB, Row, Rows
 from h2q.memory.window import Evidence, Window
 
-_BLIND = Row.uniform()
+_BLIND = Row(np.full(VOCAB, 1 / VOCAB, np.float32), np.zeros(EVIDENCE, np.float32))
 _CHEAP = 7  # bytes of a draft that cost almost nothing, as they are read with the last byte
 # A draft grows only while all its bytes are right with at least this probability.
 _LIKELY, _SURE = 0.01, 0.05

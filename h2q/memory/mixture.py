@@ -15,12 +15,12 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from h2q.memory.counts import MAX_ORDER, contexts
-from h2q.memory.table import NgramTable, Rows, TableError
+from h2q.memory.counts import contexts
+from h2q.memory.table import EVIDENCE, NgramTable, Rows, TableError
 from h2q.memory.window import LENGTHS, MOST_WINDOWS, in_windows
 
 SOURCES = 3  # Transformer, table, window
-FEATURES = 2 * MAX_ORDER + len(LENGTHS) + SOURCES
+FEATURES = EVIDENCE + len(LENGTHS) + SOURCES
 HIDDEN = 16
 CLIPPED = 4.0  # standardised features are cut off here: what was never fitted changes little
 _GATE = "gate."
@@ -104,7 +104,10 @@ class Memory:
     def arrays(self) -> Arrays:
         """All of it as arrays of bytes by name, for a file."""
         gate = {
-            _GATE + item.name: getattr(self.gate, item.name).astype("<f4").reshape(-1).view(np.uint8)
+            _GATE + item.name: getattr(self.gate, item.name)
+            .astype("<f4")
+            .reshape(-1)
+            .view(np.uint8)
             for item in fields(Gate)
         }
         return {**self.table.arrays, **gate}

@@ -9,19 +9,21 @@ Shapes: N places, V = 256 bytes that may follow.
 
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
 
-from h2q.memory.counts import MAX_ORDER, Pairs, contexts
+from h2q.memory.counts import MAX_ORDER, Pairs
 
 VOCAB = 256
+EVIDENCE = 2 * (MAX_ORDER + 1)  # two values of each order
 Rows = NDArray[np.float32]  # (N, V)
+Evidence = NDArray[np.float32]  # (N, EVIDENCE)
 Arrays = dict[str, NDArray[np.uint8]]
 
 _CONTEXT_BYTES, _PAIR_BYTES = 4, 2  # of a packed context and of a packed pair
-_DENSE_ORDER = 3  # rows up to this order are shared by many places
+_SHARED_ORDER = 3  # contexts up to this order are met again and again
 _UNIFORM = np.full(VOCAB, 1 / VOCAB, np.float32)
 # A count is stored as a byte: itself up to 128, then in steps of a sixteenth of an octave.
 _LEVELS = np.concatenate((np.arange(129), 128 * 2 ** (np.arange(1, 128) / 16)))[:VOCAB]
@@ -33,35 +35,45 @@ class TableError(ValueError):
 
 
 @dataclass(frozen=True)
-class _Order:
-    """The contexts of one length, sorted, and what followed each of them."""
+class _Contexts:
+    """The contexts of all orders, sorted, and what followed each of them. Above the bytes of a
+    context stands its order, so the shorter ones come first."""
 
-    contexts: NDArray[np.uint64]
-    ends: NDArray[np.int64]  # where the pairs of each context end; one more, which is 0
+    contexts: NDArray[np.uint64]  # one more, which is larger than any
+    begins: NDArray[np.int64]  # where the pairs of each context begin
+    ends: NDArray[np.int64]
     bytes: NDArray[np.uint8]  # of each pair
     known: NDArray[np.float32]  # probability of each pair, less its discount
     unknown: NDArray[np.float32]  # of each context: what is left for the shorter context
     evidence: NDArray[np.float32]  # (contexts, 2): log(1 + n) of occurrences and of different bytes
 
-    def find(self, wanted: NDArray[np.uint64]) -> NDArray[np.int64]:
-        """The index of each wanted context (N,); -1 where it is not there."""
-        at = np.searchsorted(self.contexts, wanted)
-        at[at == len(self.contexts)] = 0
-        return np.where(self.contexts[at] == wanted, at, -1)
+    def find(self, wanted: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """Where each of the ``wanted`` contexts (N,) is or would be, and whether it is there."""
+        at = self.contexts.searchsorted(wanted)
+        return at, self.contexts[at] == wanted
+
+    def mix_in(
+        self, wanted: NDArray[np.uint64], order: int, rows: Rows, evidence: Evidence
+    ) -> None:
+        """Changes ``rows`` (N, V) of the shorter context where the ``wanted`` contexts (N,) of this
+        order are known."""
+        at, found = self.find(wanted | _tag(order))
+        places, at = np.flatnonzero(found), at[found]
+        first, counts = self.begins[at], self.ends[at] - self.begins[at]
+        pairs = np.arange(counts.sum()) + (first - counts.cumsum() + counts).repeat(counts)
+        scale = np.ones(len(rows), np.float32)
+        scale[places] = self.unknown[at]
+        rows *= scale[:, None]
+        rows.reshape(-1)[places.repeat(counts) * VOCAB + self.bytes[pairs]] += self.known[pairs]
+        evidence[places, 2 * order : 2 * order + 2] = self.evidence[at]
 
 
 class Row:
-    """The probabilities (V,) of the next byte after one context, with the evidence for them. Only
-    the last ``length`` bytes of the context are known."""
+    """The probabilities (V,) of the next byte after one context, and the evidence for them."""
 
-    def __init__(self, probabilities: Rows, evidence: NDArray[np.float32], length: int):
+    def __init__(self, probabilities: Rows, evidence: Evidence):
         self.probabilities = probabilities
         self.evidence = evidence
-        self.length = length
-
-    @classmethod
-    def uniform(cls) -> "Row":
-        return cls(_UNIFORM, np.zeros(2 * MAX_ORDER, np.float32), 0)
 
     @functools.cached_property
     def logs(self) -> Rows:
@@ -77,84 +89,71 @@ class NgramTable:
         """Unpacks what ``packed`` gave. Raises ``TableError`` where that cannot be."""
         self.arrays = dict(arrays)
         try:
-            self._orders = _unpacked(self.arrays)
+            self.order, self._contexts = _unpacked(self.arrays)
         except (KeyError, ValueError, IndexError, OverflowError) as error:
             raise TableError(str(error)) from error
-        self.order = len(self._orders) - 1
         self._rows: dict[bytes, Row] = {}
 
     @property
     def size_bytes(self) -> int:
         return sum(array.nbytes for array in self.arrays.values())
 
-    def probabilities(
-        self, context: NDArray[np.uint64], order: int = MAX_ORDER
-    ) -> tuple[Rows, NDArray[np.float32]]:
+    def probabilities(self, context: NDArray[np.uint64]) -> tuple[Rows, Evidence]:
         """The probability of each byte (N, V) after each ``context`` (N,) of ``counts.contexts``,
-        never 0, and the evidence for it (N, 2 · MAX_ORDER), zeros where a context is not known."""
-        orders = self._orders[: order + 1]
-        shared, inverse = np.unique(context >> _shift(_DENSE_ORDER), return_inverse=True)
-        rows = np.repeat(_UNIFORM[None], len(shared), 0)
-        evidence = np.zeros((len(shared), 2 * MAX_ORDER), np.float32)
-        for length, known in enumerate(orders[: _DENSE_ORDER + 1]):
-            _mix_in(known, shared >> _shift(length, _DENSE_ORDER), length, rows, evidence)
+        never 0, and the evidence for it (N, EVIDENCE), zeros where a context is not known."""
+        shared, inverse = np.unique(_latest(context, _SHARED_ORDER), return_inverse=True)
+        rows = np.full((len(shared), VOCAB), 1 / VOCAB, np.float32)
+        evidence = np.zeros((len(shared), EVIDENCE), np.float32)
+        for order in range(min(_SHARED_ORDER, self.order) + 1):
+            wanted = shared >> np.uint64(8 * (_SHARED_ORDER - order))
+            self._contexts.mix_in(wanted, order, rows, evidence)
         rows, evidence = rows[inverse], evidence[inverse]
-        for length, known in enumerate(orders[_DENSE_ORDER + 1 :], _DENSE_ORDER + 1):
-            _mix_in(known, context >> _shift(length), length, rows, evidence)
+        for order in range(_SHARED_ORDER + 1, self.order + 1):
+            self._contexts.mix_in(_latest(context, order), order, rows, evidence)
         return rows, evidence
 
-    def row(self, tail: bytes) -> "Row":
-        """The same for one context, the last bytes of ``tail``. The result must not be changed."""
+    def row(self, tail: bytes) -> Row:
+        """The same for one context: the last bytes of ``tail``. The result must not be changed."""
+        tail = tail[-self.order :].rjust(self.order, b"\0") if self.order else b""
         if (found := self._rows.get(tail)) is not None:
             return found
-        row = self.row(tail[1:]) if tail else Row.uniform()
-        # Where a context is not known, no longer one is.
-        if row.length == len(tail) - 1 < self.order or not tail:
-            row = self._longer(row, tail)
+        row = self._extended(None, b"")
+        if tail:
+            shared = tail[-_SHARED_ORDER:]
+            row = self._rows.get(shared) or self._extended(row, shared)
+            self._rows[shared] = row
+            if shared != tail:
+                row = self._rows[tail] = self._extended(row, tail, len(shared))
         if len(self._rows) >= _CACHED:
             self._rows.clear()
-        self._rows[tail] = row
         return row
 
-    def _longer(self, row: "Row", tail: bytes) -> "Row":
-        """``row`` of all but the first byte of ``tail``, mixed with what followed all of it."""
-        order, wanted = self._orders[len(tail)], int.from_bytes(tail, "little")
-        at = int(order.contexts.searchsorted(np.uint64(wanted)))
-        if at == len(order.contexts) or int(order.contexts[at]) != wanted:
-            return row
-        part = slice(order.ends[at - 1], order.ends[at])
-        probabilities = row.probabilities * order.unknown[at]
-        probabilities[order.bytes[part]] += order.known[part]
-        evidence = row.evidence.copy()
-        if tail:
-            evidence[2 * len(tail) - 2 : 2 * len(tail)] = order.evidence[at]
-        return Row(probabilities, evidence, len(tail))
+    def _extended(self, shorter: Row | None, tail: bytes, known: int = 0) -> Row:
+        """The row of all of ``tail``, from that of its last ``known`` bytes; None is before any."""
+        first = 0 if shorter is None else known + 1
+        latest = int.from_bytes(tail, "little")
+        orders = range(first, len(tail) + 1)
+        wanted = [order << 56 | latest >> 8 * (len(tail) - order) for order in orders]
+        at, found = self._contexts.find(np.array(wanted, np.uint64))
+        probabilities = _UNIFORM if shorter is None else shorter.probabilities
+        evidence = np.zeros(EVIDENCE, np.float32) if shorter is None else shorter.evidence.copy()
+        for order, index, is_known in zip(orders, at.tolist(), found.tolist()):
+            if not is_known:  # nor is a longer one
+                break
+            part = slice(self._contexts.begins[index], self._contexts.ends[index])
+            probabilities = probabilities * self._contexts.unknown[index]
+            probabilities[self._contexts.bytes[part]] += self._contexts.known[part]
+            evidence[2 * order : 2 * order + 2] = self._contexts.evidence[index]
+        return Row(probabilities, evidence)
 
 
-def _shift(order: int, longest: int = MAX_ORDER) -> np.uint64:
-    return np.uint64(8 * (longest - order)) if order or longest < MAX_ORDER else np.uint64(56)
+def _tag(order: int) -> np.uint64:
+    return np.uint64(order << 56)
 
 
-def _mix_in(
-    order: _Order,
-    wanted: NDArray[np.uint64],
-    length: int,
-    rows: Rows,
-    evidence: NDArray[np.float32],
-) -> None:
-    """Changes ``rows`` (N, V) of the shorter context where the ``wanted`` contexts are known."""
-    at = order.find(wanted)
-    places = np.flatnonzero(at >= 0)
-    at = at[places]
-    first = order.ends[at - 1]
-    counts = order.ends[at] - first
-    pairs = np.arange(counts.sum()) + (first - counts.cumsum() + counts).repeat(counts)
-    scale = np.ones(len(rows), np.float32)
-    scale[places] = order.unknown[at]
-    rows *= scale[:, None]
-    rows.reshape(-1)[places.repeat(counts) * VOCAB + order.bytes[pairs]] += order.known[pairs]
-    if length:
-        evidence[places, 2 * length - 2 : 2 * length] = order.evidence[at]
+def _latest(context: NDArray[np.uint64], order: int) -> NDArray[np.uint64]:
+    """The latest bytes of each ``context`` of ``counts.contexts``."""
+    return context >> np.uint64(8 * (MAX_ORDER - order))
 
 
 # Packing. The contexts of an order are sorted, so those that share all but the oldest byte are
@@ -193,7 +192,9 @@ _Grouped = tuple[Pairs, NDArray[np.int64]]  # pairs, and where those of each con
 
 def _grouped(pairs: Pairs) -> _Grouped:
     context = pairs.pairs >> np.uint64(8)
-    return pairs, np.flatnonzero(np.concatenate((context[:1] == context[:1], context[1:] != context[:-1])))
+    return pairs, np.flatnonzero(
+        np.concatenate((context[:1] == context[:1], context[1:] != context[:-1]))
+    )
 
 
 def _pruned(orders: list[_Grouped], budget_bytes: int) -> list[_Grouped]:
@@ -204,6 +205,8 @@ def _pruned(orders: list[_Grouped], budget_bytes: int) -> list[_Grouped]:
         times = np.add.reduceat(pairs.times, first) if len(first) else np.zeros(0, np.int64)
         worth.append(times * (MAX_ORDER + 1) + (MAX_ORDER - length))
         cost.append(_CONTEXT_BYTES + _PAIR_BYTES * np.diff(first, append=len(pairs)))
+    if len(orders) == 1:
+        return orders
     values, costs = np.concatenate(worth[1:]), np.concatenate(cost[1:])
     falling = np.argsort(-values, kind="stable")
     fits = np.searchsorted(costs[falling].cumsum(), budget_bytes - int(cost[0].sum()), "right")
@@ -229,51 +232,64 @@ def _discounts(pairs: Pairs, longest: bool) -> list[float]:
     return [float(np.clip(d, 0.05, n - 0.05)) for n, d in zip((1, 2, 3), wanted)]
 
 
-def _unpacked(arrays: Arrays) -> list[_Order]:
-    """The orders in ``arrays``, whose values are checked; ``ValueError`` where they do not fit."""
+def _unpacked(arrays: Arrays) -> tuple[int, _Contexts]:
+    """The highest order in ``arrays`` and all contexts; ``ValueError`` where values do not fit."""
     discounts = arrays["discounts"].view("<f4").reshape(-1, 3)
     if not 1 <= len(discounts) <= MAX_ORDER + 1 or len(arrays) != 5 * len(discounts) - 1:
         raise ValueError("orders")
     if not ((discounts > 0) & (discounts < (1, 2, 3))).all():
         raise ValueError("discounts")
-    orders: list[_Order] = []
+    parts: list[_Contexts] = []
     parents = np.zeros(1, np.uint64)
-    for length, discount in enumerate(discounts):
-        if length:
-            children = arrays[f"{length}.children"].view("<u2").astype(np.int64)
-            oldest = arrays[f"{length}.oldest"].astype(np.uint64)
+    pairs = 0
+    for order, discount in enumerate(discounts):
+        if order:
+            children = arrays[f"{order}.children"].view("<u2").astype(np.int64)
+            oldest = arrays[f"{order}.oldest"].astype(np.uint64)
             if len(children) != len(parents) or children.sum() != len(oldest):
                 raise ValueError("children")
             parents = parents.repeat(children) << np.uint64(8) | oldest
-            if (parents[1:] <= parents[:-1]).any():
+            if not len(parents) or (parents[1:] <= parents[:-1]).any():
                 raise ValueError("contexts")
-        orders.append(_unpacked_order(arrays, length, parents, discount.astype(np.float64)))
-    return orders
+        parts.append(_unpacked_order(arrays, order, parents, discount.astype(np.float64), pairs))
+        pairs += len(parts[-1].bytes)
+    last = np.array([2**64 - 1], np.uint64)
+    joined = {
+        item.name: np.concatenate([getattr(part, item.name) for part in parts])
+        for item in fields(_Contexts)
+    }
+    joined["contexts"] = np.concatenate((joined["contexts"], last))
+    return len(parts) - 1, _Contexts(**joined)
 
 
 def _unpacked_order(
-    arrays: Arrays, length: int, known: NDArray[np.uint64], discount: NDArray[np.float64]
-) -> _Order:
-    following = arrays[f"{length}.bytes"]
-    counts = _LEVELS[arrays[f"{length}.counts"]]
-    kinds = arrays[f"{length}.kinds"].astype(np.int64) + 1
+    arrays: Arrays,
+    order: int,
+    contexts: NDArray[np.uint64],
+    discount: NDArray[np.float64],
+    first_pair: int,
+) -> _Contexts:
+    following = arrays[f"{order}.bytes"]
+    counts = _LEVELS[arrays[f"{order}.counts"]]
+    kinds = arrays[f"{order}.kinds"].astype(np.int64) + 1
     ends = kinds.cumsum()
-    if len(kinds) != len(known) or not len(known) or ends[-1] != len(counts):
+    if len(kinds) != len(contexts) or ends[-1] != len(counts):
         raise ValueError("kinds")
     if len(following) != len(counts) or counts.min() < 1:
         raise ValueError("counts")
-    first = ends - kinds
+    begins = ends - kinds
     rising = following[1:] > following[:-1]
-    rising[first[1:] - 1] = True
+    rising[begins[1:] - 1] = True
     if not rising.all():
         raise ValueError("bytes")
     taken = discount[np.minimum(counts.astype(np.int64), 3) - 1]
-    totals = np.add.reduceat(counts, first)
-    return _Order(
-        known,
-        np.append(ends, 0),
+    totals = np.add.reduceat(counts, begins)
+    return _Contexts(
+        contexts | _tag(order),
+        begins + first_pair,
+        ends + first_pair,
         following,
         ((counts - taken) / totals.repeat(kinds)).astype(np.float32),
-        (np.add.reduceat(taken, first) / totals).astype(np.float32),
+        (np.add.reduceat(taken, begins) / totals).astype(np.float32),
         np.log1p(np.stack((totals, kinds), 1)).astype(np.float32),
     )

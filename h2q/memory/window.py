@@ -58,7 +58,9 @@ class Window:
         ``known`` itself where the window knows nothing. And the evidence for it (lengths,): log(1 +
         n) of each length."""
         evidence = _NO_EVIDENCE
-        scale, followed, shares = 1.0, [], []
+        scale = 1.0
+        followed: list[int] = []
+        shares: list[float] = []
         for column, context in reversed(list(enumerate(self._contexts()))):
             if (times := self._followed.get(context)) is None:
                 continue

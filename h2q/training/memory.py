@@ -28,6 +28,7 @@ _ORDER_UNCHOSEN = 6  # where there is no validation part
 _ORDER_TOLERANCE = 0.01
 _FIT_BYTES = 32_768  # most bytes of the validation part that are used
 _FIT_EPOCHS = 15
+_LEAST_SCALE = 0.1
 _FIT_BATCH = 512  # bytes
 _FIT_LR = 5e-3
 _FIT_WEIGHT_DECAY = 0.1
@@ -101,15 +102,15 @@ def _loss(table: NgramTable, rows: Sequence[bytes]) -> float:
     return total / count
 
 
-def fit_gate(
-    model: Transformer, memory: Memory, rows: Sequence[bytes], dtype: torch.dtype
-) -> Gate:
+def fit_gate(model: Transformer, memory: Memory, rows: Sequence[bytes], dtype: torch.dtype) -> Gate:
     """The gate with which ``memory`` and ``model`` predict ``rows`` best, by AdamW (arXiv
     1711.05101). Depends on nothing else: not on the state of the random numbers."""
     logits, recalled = [], []
     for first in range(0, len(rows), EVALUATION_BATCH):
         batch = rows[first : first + EVALUATION_BATCH]
-        logits += [row[: len(data) - 1] for row, data in zip(byte_logits(model, batch, dtype), batch)]
+        logits += [
+            row[: len(data) - 1] for row, data in zip(byte_logits(model, batch, dtype), batch)
+        ]
         recalled.append(memory.recall(batch))
     own = torch.cat(logits).cpu().log_softmax(-1)
     said = Recalled.joined(recalled)
@@ -123,7 +124,8 @@ def _fit(sources: Tensor, features: Tensor, targets: Tensor) -> Gate:
     """The gate for log-probabilities ``sources`` (N, 3, V), ``features`` (N, F), ``targets`` (N,)."""
     generator = torch.Generator().manual_seed(0)
     gate = neutral_gate()
-    mean, scale = features.mean(0), features.std(0, correction=0) + 1e-3
+    # A feature that hardly varies here must not become a large one elsewhere.
+    mean, scale = features.mean(0), features.std(0, correction=0).clamp(min=_LEAST_SCALE)
     standard = ((features - mean) / scale).clamp(-CLIPPED, CLIPPED)
     hidden, bias, output, output_bias = (
         torch.from_numpy(getattr(gate, item.name).copy()) for item in fields(gate)[2:]
@@ -135,7 +137,9 @@ def _fit(sources: Tensor, features: Tensor, targets: Tensor) -> Gate:
     schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 1 / steps, steps)
     with torch.enable_grad():
         for _ in range(_FIT_EPOCHS):
-            for chosen in torch.randperm(len(targets), generator=generator).split(_FIT_BATCH):
+            for chosen in torch.split(
+                torch.randperm(len(targets), generator=generator), _FIT_BATCH
+            ):
                 shares = (standard[chosen] @ hidden + bias).relu() @ output + output_bias
                 mixed = (shares[:, :, None] * sources[chosen]).sum(1)
                 optimizer.zero_grad()

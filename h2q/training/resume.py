@@ -8,9 +8,8 @@ from h2q.config import ModelConfig, TrainingConfig
 from h2q.system.console import Console
 from h2q.system.errors import SettingError
 
-# What may differ between a run and its resumption: how long it lasts, how often it saves, and what
-# does not change the weights.
-_FREE_ON_RESUME = {"epochs", "max_minutes", "patience", "save_interval_seconds", "memory_bytes"}
+# What may differ between a run and its resumption: how long it lasts, and how often it saves.
+_FREE_ON_RESUME = {"epochs", "max_minutes", "patience", "save_interval_seconds"}
 
 
 def require_same_run(

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -314,14 +315,16 @@ class LocalModelTrainer:
     def _deliver(self) -> None:
         """Makes the best epoch's weights the trained model."""
         best = restore_best_epoch(self.model, self.position, self.checkpoints, self.console)
-        provenance = {
+        provenance: dict[str, Any] = {
             "training": asdict(self.config),
             "corpus": self.corpus.fingerprint,
             "epoch": best["epoch"],
             "step": best["step"],
-            **{name: best[name] for name in ("eval_loss", "memory_eval_loss") if name in best},
+            "eval_loss": best["eval_loss"],
             "environment": environment(self.device, self.dtype),
         }
+        if "memory_eval_loss" in best:
+            provenance["memory_eval_loss"] = best["memory_eval_loss"]
         if self._memory is not None:
             self.model.memory = self._memory.whole(self.model)
         deliver(self.model, provenance, self.paths)

@@ -17,9 +17,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
     ),
     "train.skipped_count": ("跳过 {count}（{why}）", "skipped {count} ({why})"),
     "train.text": (
-        "   {characters:,} 个字符 | {lines:,} 行 | 训练 {train:,} 字节 | 评估 {heldout:,} 字节",
+        "   {characters:,} 个字符 | {lines:,} 行 | 训练 {train:,} 字节 | 验证 {validation:,} 字节 | "
+        "评估 {heldout:,} 字节",
         "   {characters:,} characters | {lines:,} lines | training {train:,} bytes | "
-        "held out {heldout:,} bytes",
+        "validation {validation:,} bytes | held out {heldout:,} bytes",
     ),
     "train.file": (
         "   {encoding}  {name}（{size:,} 字节）",
