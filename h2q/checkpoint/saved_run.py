@@ -50,12 +50,12 @@ class LogEntry(_LoggedEpoch, total=False):
     eval_perplexity: float
     eval_bits_per_byte: float
     eval_bytes: int
-    memory_eval_loss: float  # of the model with its memory
-    memory_eval_bits_per_byte: float
     learning_rate: float
     tokens_per_second: float
     seconds: float
     curve: list[CurvePoint]
+    memory_eval_loss: float  # of the model with its memory
+    memory_eval_bits_per_byte: float
 
 
 @dataclass

@@ -9,7 +9,7 @@ import hashlib
 import os
 import weakref
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -159,21 +159,16 @@ def open_corpus(
     The held-out part is the text below ``eval_path``, or the stream ``heldout``, or else about
     5 % of the blocks of ``path``. About ``validation_fraction`` of the rest, at most
     ``VALIDATION_BYTES``, is the validation part. Blocks are chosen by their content: the choice
-    stays the same when files are added or renamed. Raises ``CorpusError`` when there is no text or too little.
+    stays the same when files are added or renamed. Raises ``CorpusError`` when there is no text or
+    too little.
     """
     found = _scanned(path, cache_dir, encoding)
     reader = _Reader(found.files)
     split = eval_path is None and heldout is None
-    blocks = _blocks(found, reader)
-    if split:
-        blocks.choose_heldout()
-    blocks.choose_validation(validation_fraction, context_length)
-    train, validation, held = (
-        ByteStream(reader, segments) for segments in _segments(found, blocks)
-    )
-    evaluated = None
-    if eval_path is not None:
-        evaluated = _scanned(eval_path, cache_dir, encoding)
+    blocks = _chosen(found, reader, split, validation_fraction, context_length)
+    train, validation, held = (ByteStream(reader, part) for part in _segments(found, blocks))
+    evaluated = None if eval_path is None else _scanned(eval_path, cache_dir, encoding)
+    if evaluated is not None:
         whole = [(index, 0, file.size) for index, file in enumerate(evaluated.files)]
         heldout = ByteStream(_Reader(evaluated.files), whole)
     elif heldout is None:
@@ -270,6 +265,19 @@ class _Blocks:
         ]
 
 
+def _chosen(
+    found: Scan, reader: _Reader, split: bool, validation_fraction: float, least_train: int
+) -> _Blocks | None:
+    """What each block is for; None where all are trained on."""
+    if not split and (not validation_fraction or found.size < _LEAST_TEXT_BYTES):
+        return None
+    blocks = _blocks(found, reader)
+    if split:
+        blocks.choose_heldout()
+    blocks.choose_validation(validation_fraction, least_train)
+    return blocks
+
+
 def _blocks(found: Scan, reader: _Reader) -> _Blocks:
     """The blocks of all files, all to be trained on."""
     block_bytes = BLOCK_BYTES
@@ -291,13 +299,16 @@ def _block_hashes(data: bytes, block_bytes: int) -> NDArray[np.uint64]:
     return np.frombuffer(b"".join(digests), dtype=">u8")
 
 
-def _segments(found: Scan, blocks: _Blocks) -> list[list[Segment]]:
+def _segments(found: Scan, blocks: _Blocks | None) -> list[list[Segment]]:
     """The segments to train on, with the end of each document, those for validation, and those that
     are held out."""
     segments: list[list[Segment]] = [[], [], []]
     places = {_TRAIN: segments[0], _VALIDATION: segments[1], _HELDOUT: segments[2]}
     for index, file in enumerate(found.files):
-        for use, start, length in _runs(file.size, blocks.uses[index], blocks.block_bytes):
+        runs: Iterable[tuple[int, int, int]] = [(_TRAIN, 0, file.size)]
+        if blocks is not None:
+            runs = _runs(file.size, blocks.uses[index], blocks.block_bytes)
+        for use, start, length in runs:
             places[use].append((index, start, length))
         places[_TRAIN].append((_MARKER, 0, 1))
     return segments

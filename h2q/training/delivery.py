@@ -1,19 +1,23 @@
 """The end of a run: the weights of its best epoch become the trained model.
 
-Does not know what a model's file looks like (``model_file``), nor what is said of its origin.
+Does not know what a model's file looks like (``model_file``).
 """
 
 import contextlib
+from dataclasses import asdict
 from typing import Any
 
 from h2q.checkpoint.directory import CheckpointDirectory
 from h2q.checkpoint.model_file import load_model, save_model
 from h2q.checkpoint.saved_run import LogEntry, Position, load_best_weights
+from h2q.config import TrainingConfig
 from h2q.model.transformer import Transformer
 from h2q.system.console import Console
 from h2q.system.errors import ModelFileError
 from h2q.system.files import link_or_copy
 from h2q.system.paths import OutputPaths
+
+_MEASURED = ("epoch", "step", "eval_loss", "memory_eval_loss")  # of an epoch
 
 
 def restore_best_epoch(
@@ -35,6 +39,20 @@ def restore_best_epoch(
         return last
     console.say("train.best", epoch=best["epoch"])
     return best
+
+
+def provenance(
+    epoch: LogEntry, config: TrainingConfig, corpus: str, environment: dict[str, Any]
+) -> dict[str, Any]:
+    """Where the model of ``epoch`` comes from: settings, fingerprint of the text, machine, and the
+    held-out losses that were measured."""
+    measured = {name: value for name, value in epoch.items() if name in _MEASURED}
+    return {
+        "training": asdict(config),
+        "corpus": corpus,
+        "environment": environment,
+        **measured,
+    }
 
 
 def deliver(model: Transformer, provenance: dict[str, Any], paths: OutputPaths) -> None:

@@ -9,9 +9,7 @@ Does not know how a step changes the weights (``train_step``), nor when the run 
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -31,7 +29,7 @@ from h2q.system.errors import Interrupted, ModelFileError, TrainingDiverged
 from h2q.system.files import require_writable, write_json
 from h2q.system.interrupts import stop_requests
 from h2q.system.paths import OutputPaths
-from h2q.training.delivery import deliver, restore_best_epoch
+from h2q.training.delivery import deliver, provenance, restore_best_epoch
 from h2q.training.fine_tuning import FineTuning
 from h2q.training.memory import MemoryFitting
 from h2q.training.optimizers import Optimizers, trained_depth
@@ -86,7 +84,6 @@ class LocalModelTrainer:
         else:
             self._begin_from(resume_from, model_config)
         self.model.to(self.device)
-        self._memory: MemoryFitting | None = None  # of the run, once it has begun
         self._prepare_steps()
         if resume_from is not None:
             self._restore(resume_from)
@@ -128,6 +125,7 @@ class LocalModelTrainer:
         )
         self.optimizers = Optimizers(self.model, config, self.dtype)
         self._average = WeightAverage()
+        self._memory: MemoryFitting | None = None  # once the run has begun
         teacher = tuning.teacher if tuning is not None else None
         self._step = TrainStep(self.model, self.optimizers, config, self.dtype, teacher)
 
@@ -315,19 +313,11 @@ class LocalModelTrainer:
     def _deliver(self) -> None:
         """Makes the best epoch's weights the trained model."""
         best = restore_best_epoch(self.model, self.position, self.checkpoints, self.console)
-        provenance: dict[str, Any] = {
-            "training": asdict(self.config),
-            "corpus": self.corpus.fingerprint,
-            "epoch": best["epoch"],
-            "step": best["step"],
-            "eval_loss": best["eval_loss"],
-            "environment": environment(self.device, self.dtype),
-        }
-        if "memory_eval_loss" in best:
-            provenance["memory_eval_loss"] = best["memory_eval_loss"]
         if self._memory is not None:
             self.model.memory = self._memory.whole(self.model)
-        deliver(self.model, provenance, self.paths)
+        machine = environment(self.device, self.dtype)
+        origin = provenance(best, self.config, self.corpus.fingerprint, machine)
+        deliver(self.model, origin, self.paths)
 
     # Saved and resumed
 

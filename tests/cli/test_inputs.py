@@ -1,5 +1,6 @@
 """The text and the knowledge base that a command opens."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -72,7 +73,9 @@ def test_text_is_opened_as_the_call_says(place):
     (place / "g.txt").write_bytes((CHINESE * 80).encode("gb18030"))
     call = training("--encoding", "gb18030", "--eval_dir", "t.txt")
     paths = OutputPaths(place / "out")
-    corpus = open_text(call, Path("g.txt"), paths, 64)
+    model = replace(call.model, context_length=64)
+    corpus = open_text(call, Path("g.txt"), paths, model, call.training)
+    assert len(corpus.validation) > 0
     assert corpus.scan.encodings == {"gb18030": 1}
     assert corpus.heldout_scan.files[0].path.name == "t.txt"
     assert any(paths.transcoded.iterdir())

@@ -39,8 +39,14 @@ def test_an_entry_holds_the_means_of_its_epoch():
         *(2, 5, 15, 0.5), loss_sum=300.0, loss_bytes=200, seconds=9.0, epoch_seconds=4.0
     )
     position.curve = [curve_point(position, 1.25, 0.1)]
-    entry = log_entry(position, Evaluation(np.array([20.0, 10.0]), np.array([10, 5])), 0.5)
-    assert list(entry) == list(LogEntry.__annotations__)
+    alone = Evaluation(np.array([20.0, 10.0]), np.array([10, 5]))
+    entry = log_entry(position, alone, None, 0.5)
+    with_memory = log_entry(position, alone, Evaluation(np.array([15.0]), np.array([15])), 0.5)
+    assert list(with_memory) == list(LogEntry.__annotations__)
+    assert with_memory == entry | {
+        "memory_eval_loss": 1.0,
+        "memory_eval_bits_per_byte": pytest.approx(1 / math.log(2)),
+    }
     assert entry == {
         "epoch": 3,
         "step": 15,
