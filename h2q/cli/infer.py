@@ -58,6 +58,8 @@ def infer(call: InferenceCall, console: Console) -> None:
 def _export(call: InferenceCall, console: Console) -> None:
     model, provenance = load_model(call.model)
     files = export_model(model, provenance, call.export_dir, call.job.format)
+    if "memory_eval_loss" in provenance:
+        console.say("export.alone", **provenance)
     console.say("export.done", form=call.job.format, files=" · ".join(map(str, files)))
 
 

@@ -36,6 +36,7 @@ _CHINESE_FILES = ("cjk", "wqy", "notosanssc", "sourcehan", "msyh", "simhei", "pi
 _WIDTH, _ROW_HEIGHT, _DPI = 10.0, 3.2, 120  # inches, dots an inch
 _MEASURES = {"facts": 100.0, "prose": 1.0}  # primary measures: facts are drawn in per cent
 _TRAINING, _HELDOUT, _KEPT, _REJECTED = "#7aa6d6", "#d1495b", "#2a9d5c", "#8a8a8a"
+_MEMORY = "#8d5fb3"
 
 
 def write_report(output: OutputPaths, console: Console) -> None:
@@ -101,6 +102,9 @@ def _draw_loss(axes: "Axes", log: list[Entry], label: Label) -> None:
     axes.plot(steps, _column(log, "train_loss"), "o-", color=_TRAINING, label=label("report.train"))
     heldout = _column(log, "eval_loss")
     axes.plot(steps, heldout, "o-", color=_HELDOUT, label=label("report.heldout"))
+    if any("memory_eval_loss" in entry for entry in log):
+        together = _column(log, "memory_eval_loss")
+        axes.plot(steps, together, "o-", color=_MEMORY, label=label("report.memory"))
     best = min(range(len(heldout)), key=lambda i: (math.isnan(heldout[i]), heldout[i]))
     axes.annotate(
         f"{heldout[best]:.4f}",

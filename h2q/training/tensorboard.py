@@ -41,6 +41,8 @@ class TensorBoardCurves:
         step = entry["step"]
         self._writer.add_scalar("loss/heldout", entry["eval_loss"], step)
         self._writer.add_scalar("bits_per_byte/heldout", entry["eval_bits_per_byte"], step)
+        if "memory_eval_loss" in entry:
+            self._writer.add_scalar("loss/heldout_with_memory", entry["memory_eval_loss"], step)
         self._writer.add_scalar("bytes_per_second", entry["tokens_per_second"], step)
         self._writer.flush()
 

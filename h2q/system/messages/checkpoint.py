@@ -43,6 +43,11 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "All checkpoints in {path} are damaged; restore a backup, or train anew without --resume.",
     ),
     "export.done": ("💾 已导出 {form}：{files}", "💾 Exported as {form}: {files}"),
+    "export.alone": (
+        "ℹ️ 其他工具得到的只是 Transformer，不含记忆：评估损失 {eval_loss:.4f}，加上记忆是 {memory_eval_loss:.4f}。",
+        "ℹ️ Other tools get the Transformer alone, without the memory: held-out loss {eval_loss:.4f}; with "
+        "the memory it is {memory_eval_loss:.4f}.",
+    ),
     "export.card": (
         "# 用 H2Q-Evo 训练的字节级语言模型\n\n"
         "- 参数: {parameters:,}（{layers} 层，宽 {width}，{heads} 头，上下文 {context} 字节）\n"

@@ -96,6 +96,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "report.batches": ("训练（单个批次）", "training (single batches)"),
     "report.train": ("训练（每轮平均）", "training (mean of the epoch)"),
     "report.heldout": ("评估（留出文本）", "held out"),
+    "report.memory": ("评估（加上记忆）", "held out, with the memory"),
     "report.step": ("步", "step"),
     "report.nats": ("nat / 字节", "nats per byte"),
     "report.rate": ("学习率", "Learning rate"),
