@@ -66,7 +66,7 @@ def test_a_training_run_is_resumed(left, capsys):
     assert list(log[1]) == [
         *("epoch", "step", "train_loss", "train_perplexity", "eval_loss", "eval_perplexity"),
         *("eval_bits_per_byte", "eval_bytes", "learning_rate", "tokens_per_second", "seconds"),
-        "curve",
+        *("curve", "memory_eval_loss", "memory_eval_bits_per_byte"),
     ]
     assert (log[1]["step"], log[1]["eval_bytes"]) == (30, 511)
     assert log[1]["train_loss"] == pytest.approx(4.44608936162037, rel=1e-3)

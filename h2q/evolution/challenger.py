@@ -22,10 +22,12 @@ from h2q.evolution.context import Cycle, Setup
 from h2q.evolution.gate import PROSE_TOLERANCE, most_forgotten
 from h2q.evolution.lesson import GENERATED_TEXT
 from h2q.evolution.records import Plan, Training
+from h2q.memory.mixture import Memory
 from h2q.model.transformer import Transformer
 from h2q.system.errors import TrainingDiverged
 from h2q.system.files import sha256_of_file
 from h2q.training.fine_tuning import FineTuning
+from h2q.training.memory import fit_gate
 from h2q.training.trainer import LocalModelTrainer
 
 _MUON_SHARE = 0.6  # of the rate of AdamW
@@ -33,6 +35,7 @@ _LONG_WINDOW = 512  # bytes; a quarter of it still holds a question with its ans
 _WARMUP_SHARE = 0.05  # of the steps
 _AVERAGED_SHARE = 0.25  # of the run, its last part
 _CHAMPIONS_SHARES = (0.1, 0.2, 0.3)  # of the champion's weights in the mixtures that are tried
+_GATE_BYTES = 16_384  # of dev prose, and of the lesson, on which the memory's gate is fitted
 _TIE_BREAK = 0.01  # weight of one bit per byte, beside the share of right answers
 
 Weights = dict[str, Tensor]
@@ -62,6 +65,7 @@ def train(cycle: Cycle, plan: Plan) -> Training:
         start = _trunk(cycle) or start
     trained, averaged = _trained(cycle, start, recipe_of(cycle, plan))
     challenger = copy.deepcopy(cycle.champion)
+    challenger.memory = _memory(cycle, trained)
     choice, costs = choose_weights(
         challenger,
         cycle.champion.state_dict(),
@@ -79,6 +83,28 @@ def train(cycle: Cycle, plan: Plan) -> Training:
         trained_bytes=_lesson_bytes(cycle),
         sha256=sha256_of_file(cycle.paths.challenger),
     )
+
+
+def _memory(cycle: Cycle, trained: Transformer) -> Memory | None:
+    """The champion's memory of the person's text, with the gate that fits ``trained``: it must be
+    believed where it answers from what was taught, of which the text says nothing. Fitted on dev
+    prose and on the lesson."""
+    memory, setup = cycle.champion.memory, cycle.setup
+    if memory is None:
+        return None
+    length, dev = trained.config.context_length, setup.splits.prose["dev"]
+    rows = [dev.read(start, count + 1) for start, count in dev.windows(length, _GATE_BYTES)]
+    lesson = cycle.paths.text / GENERATED_TEXT
+    if lesson.exists():
+        rows += _pieces(lesson.read_bytes(), length + 1)
+    return replace(memory, gate=fit_gate(trained, memory, rows, setup.dtype))
+
+
+def _pieces(text: bytes, length: int) -> list[bytes]:
+    """Pieces of ``text``, evenly spaced, about ``_GATE_BYTES`` together."""
+    starts = range(0, len(text) - 1, length)
+    step = max(1, len(starts) * length // _GATE_BYTES)
+    return [text[start : start + length] for start in starts[::step]]
 
 
 def recipe_of(cycle: Cycle, plan: Plan) -> Recipe:
