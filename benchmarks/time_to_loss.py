@@ -26,6 +26,7 @@ from h2q.system.device import choose_dtype
 from h2q.system.paths import MODEL_PATH, TRAINING_LOG
 
 SCRIPT = Path(__file__).resolve().parent.parent / "local_training_system.py"
+ALL_BYTES = 2**40  # with the size of the text as limit, its last, shorter window makes one too many
 
 
 def split(text: Path, encoding: str, directory: Path) -> int:
@@ -55,7 +56,7 @@ def measure(directory: Path, characters: int, run: str, seed: int) -> dict:
     result = evaluate(
         model,
         corpus.heldout,
-        limit_bytes=len(corpus.heldout),
+        limit_bytes=ALL_BYTES,
         dtype=choose_dtype("auto", "cpu"),
     )
     batch_tokens = config.preset(preset).training.batch_size * context
@@ -65,7 +66,7 @@ def measure(directory: Path, characters: int, run: str, seed: int) -> dict:
         "seconds": log[-1]["seconds"],
         "steps": log[-1]["step"],
         "tokens": log[-1]["step"] * batch_tokens,
-        "loss": result.loss * result.predicted_bytes / characters,
+        "loss": result.loss * len(corpus.heldout) / characters,
         "bits_per_byte": result.bits_per_byte,
         "curve": [
             {key: entry[key] for key in ("seconds", "step", "train_loss", "eval_loss")}
