@@ -39,7 +39,9 @@ def ppmd(train: bytes, heldout: bytes) -> tuple[float, int]:
     def compressed_bytes(order: int) -> Callable[[bytes], int]:
         return lambda data: len(pyppmd.compress(data, max_order=order, mem_size=PPMD_BYTES))
 
-    return min((primed_nats(compressed_bytes(order), train, heldout), order) for order in PPMD_ORDERS)
+    return min(
+        (primed_nats(compressed_bytes(order), train, heldout), order) for order in PPMD_ORDERS
+    )
 
 
 def xz(train: bytes, heldout: bytes) -> float:
