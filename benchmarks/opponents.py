@@ -22,6 +22,7 @@ from h2q.training.memory import MemoryFitting
 
 OPPONENTS = ("memory", "ppmd", "xz")
 PPMD_ORDERS = range(4, 8)
+ALL_BYTES = 2**40  # more than any held-out text
 PPMD_BYTES = 2**30  # for its model of about 50 MB of text; a fuller model would begin anew
 
 
@@ -38,7 +39,9 @@ def ppmd(train: bytes, heldout: bytes) -> tuple[float, int]:
     def compressed_bytes(order: int) -> Callable[[bytes], int]:
         return lambda data: len(pyppmd.compress(data, max_order=order, mem_size=PPMD_BYTES))
 
-    return min((primed_nats(compressed_bytes(order), train, heldout), order) for order in PPMD_ORDERS)
+    return min(
+        (primed_nats(compressed_bytes(order), train, heldout), order) for order in PPMD_ORDERS
+    )
 
 
 def xz(train: bytes, heldout: bytes) -> float:
@@ -74,9 +77,8 @@ def memory_alone(train: Path, heldout: Path, cache: Path) -> float:
         corpus, model.config.context_length, settings.memory_bytes, torch.float32
     )
     memory = fitting.whole(model)
-    size = len(corpus.heldout)
-    measured = evaluate(model, corpus.heldout, limit_bytes=size, memory=memory)
-    return measured.loss * size
+    measured = evaluate(model, corpus.heldout, limit_bytes=ALL_BYTES, memory=memory)
+    return measured.loss * len(corpus.heldout)
 
 
 def measure(name: str, directory: Path, characters: int) -> dict:
