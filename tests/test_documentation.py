@@ -213,7 +213,7 @@ def test_examples_in_python_are_python(name):
 @pytest.mark.parametrize("name", ARCHITECTURE)
 def test_the_table_of_floors_is_the_package(name):
     """Each folder with its floor, from the highest to the lowest, and all files in it."""
-    rows = re.findall(r"^\| (\d) \| `([\w/.]+)` \| .+? \| (.*)\|$", read(name), re.M)
+    rows = re.findall(r"^\| (\d+) \| `([\w/.]+)` \| .+? \| (.*)\|$", read(name), re.M)
     described = {}
     for floor, place, files in rows:
         assert int(floor) == house.FLOORS[place.removesuffix(".py").split("/")[0]]
