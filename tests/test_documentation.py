@@ -133,7 +133,7 @@ def test_flags_in_the_text_exist(name):
 @pytest.mark.parametrize("name", READMES)
 def test_the_first_two_commands_train_and_test(name):
     first, second = commands(read(name))[:2]
-    assert first.endswith("local_training_system.py --mode train --epochs 5")
+    assert first.endswith("local_training_system.py --mode train --preset tiny --max_minutes 4")
     assert "python3 -m venv .venv && .venv/bin/pip install" in first
     install, _, run_tests = second.rpartition(" && ")
     lines = read(".ci/run").splitlines()
