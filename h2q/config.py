@@ -124,6 +124,8 @@ class TrainingConfig(_Checked):
     decay_fraction: float = _setting(1.0, 1e-6, 1.0)  # share of the run in which ``linear`` decays
     min_lr_ratio: float = _setting(0.0, 0.0, 1.0)  # share of the peak at which ``linear`` ends
     clip_norm: float = _setting(1.0, 1e-6, 1e6)  # largest norm of the gradient
+    # Share of the text that is not trained on: what does not come from training is chosen on it.
+    validation_fraction: float = _setting(0.03, 0.0, 0.5)
     eval_bytes: int = _setting(65_536, 512, 2**40)  # most held-out bytes per evaluation
     save_interval_seconds: float = _setting(180.0, 0.0, 1e9)  # between checkpoints
     # The run ends after this many epochs without a lower held-out loss; 0: never.
@@ -251,3 +253,9 @@ def from_dict(cls: type[_Config], values: Values) -> _Config:
         if name not in known:
             raise SettingError("setting.unknown", name=name, nearest=nearest(str(name), known))
     return cls(**values)
+
+
+def saved_training_config(values: Values) -> TrainingConfig:
+    """The settings that a run was saved with. A run from before there was a validation part had
+    none. Raises like ``from_dict``, and ``TypeError`` where ``values`` is no mapping."""
+    return from_dict(TrainingConfig, {"validation_fraction": 0.0, **values})
