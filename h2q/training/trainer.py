@@ -300,8 +300,9 @@ class LocalModelTrainer:
             "eval_loss": best["eval_loss"],
             "environment": environment(self.device, self.dtype),
         }
-        text = sample_text(len(self.corpus.train), self.corpus.train.read)
-        self.model.drafts = torch.from_numpy(draft_table(text))  # the returned model has them too
+        text = self.corpus.text
+        table = draft_table(sample_text(len(text), text.read))
+        self.model.drafts = torch.from_numpy(table)  # the returned model has them too
         deliver(self.model, provenance, self.paths)
 
     # Saved and resumed
