@@ -138,6 +138,13 @@ def test_mapping_round_trip(cls):
     assert config.from_dict(cls, asdict(cls())) == cls()
 
 
+def test_saved_settings_without_a_validation_part_mean_none():
+    saved = {"lr": 0.1, "validation_fraction": 0.2}
+    assert config.saved_training_config(saved) == TrainingConfig(**saved)
+    del saved["validation_fraction"]
+    assert config.saved_training_config(saved) == TrainingConfig(lr=0.1, validation_fraction=0.0)
+
+
 @pytest.mark.parametrize(("name", "near"), [("epoch", "epochs"), ("batchsize", "batch_size")])
 def test_unknown_setting_is_refused_and_the_nearest_named(name, near):
     with pytest.raises(SettingError) as caught:

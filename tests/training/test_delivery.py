@@ -45,6 +45,19 @@ def test_resuming_a_finished_run_leaves_the_model_that_evolved_from_it(make_trai
     assert path.read_bytes() == evolved
 
 
+def test_a_model_from_before_there_was_a_validation_part_is_of_the_run(make_trainer, tmp_path):
+    """Its settings lack one that the resumed run has."""
+    config = replace(CONFIG, validation_fraction=0.0)
+    model = make_trainer(config).train()
+    path = tmp_path / "out" / MODEL_PATH
+    _, provenance = load_model(path)
+    del provenance["training"]["validation_fraction"]
+    save_model(path, model, {**provenance, "evolution_cycle": 1})
+    evolved = path.read_bytes()
+    resume(make_trainer, tmp_path, config).train()
+    assert path.read_bytes() == evolved
+
+
 def test_the_last_epoch_is_delivered_where_the_best_is_damaged(make_trainer, capsys):
     trainer = ruined_after(make_trainer(replace(CONFIG, epochs=2), console=Console()), 1)
     finish = trainer._finish_epoch

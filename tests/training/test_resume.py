@@ -127,7 +127,11 @@ def test_command_line_killed_and_resumed(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "change", [{"lr": 2e-3}, {"seed": 7}, {"batch_size": 4}, {"weight_decay": 0.5}]
+    "change",
+    [
+        *({"lr": 2e-3}, {"seed": 7}, {"batch_size": 4}, {"weight_decay": 0.5}),
+        {"validation_fraction": 0.1},
+    ],
 )
 def test_resuming_with_other_settings_is_refused(make_trainer, tmp_path, interrupted, change):
     name, value = next(iter(change.items()))
