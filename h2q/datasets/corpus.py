@@ -140,7 +140,7 @@ class ByteStream:
         return ByteStream(self._reader, segments)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Corpus:
     """A person's text in three parts: ``train``, from which the weights are learnt; ``validation``,
     on which what is not learnt by gradient is chosen, and which may be empty; and ``heldout``, by
@@ -182,9 +182,8 @@ def open_corpus(
     split = eval_path is None and heldout is None
     blocks = _blocks(found)
     purposes = _purposes(blocks, split, validation_fraction, context_length)
-    train, validation, held = (
-        ByteStream(reader, segments) for segments in _segments(found, blocks, purposes)
-    )
+    parts = _segments(found, blocks, purposes)
+    train, validation, held = (ByteStream(reader, segments) for segments in parts)
     evaluated = None
     if eval_path is not None:
         evaluated = _scanned(eval_path, cache_dir, encoding)
@@ -198,14 +197,8 @@ def open_corpus(
         raise CorpusError("corpus.short", path=path, size=found.size, needed=needed)
     if not heldout.windows(context_length, context_length):
         raise CorpusError("corpus.short", path=eval_path or path, size=len(heldout), needed=2)
-    return Corpus(
-        train=train,
-        validation=validation,
-        heldout=heldout,
-        scan=found,
-        fingerprint=_fingerprint(found, split, evaluated, validation_fraction),
-        heldout_scan=evaluated,
-    )
+    fingerprint = _fingerprint(found, split, evaluated, validation_fraction)
+    return Corpus(train, validation, heldout, found, fingerprint, evaluated)
 
 
 def _scanned(path: Path, cache_dir: Path, encoding: str | None) -> Scan:
