@@ -75,7 +75,7 @@ def test_the_finished_memory_counts_the_validation_part_too(tmp_path, model):
     fitting = MemoryFitting(corpus, 64, BUDGET, torch.float32)
     rows = rows_of(corpus)
     before, after = fitting.fitted(model), fitting.whole(model)
-    assert loss(model, rows, after) < 0.8 * loss(model, rows, before)
+    assert loss(model, rows, after) < 0.85 * loss(model, rows, before)
 
 
 def test_without_a_validation_part_the_gate_is_neutral(tmp_path, model):
