@@ -12,6 +12,7 @@ WINDOWS = {
     "words": [TEXT[:300], TEXT[300:450], TEXT[300:500]],
     "one byte repeated": [b"a" * 200],
     "short": [b"a", b"ab", b"abc", b"x"],
+    "zeros": [bytes(50), b"ab" + bytes(9) + b"ab"],
     "random": [np.random.default_rng(0).bytes(150) for _ in range(3)],
     "few letters": [
         bytes(np.random.default_rng(n).choice(list(b"ab"), 120).tolist()) for n in range(2)
@@ -24,8 +25,7 @@ def known_rows(count: int) -> np.ndarray:
     return rows / rows.sum(-1, keepdims=True)
 
 
-@pytest.mark.parametrize("windows", WINDOWS.values(), ids=WINDOWS)
-def test_whole_windows_give_what_byte_by_byte_gives(windows):
+def check_against_byte_by_byte(windows: list[bytes]) -> None:
     known = known_rows(sum(len(window) - 1 for window in windows))
     mixed, evidence = in_windows(windows, known)
     assert mixed.sum(-1) == pytest.approx(1, abs=1e-5)
@@ -38,6 +38,20 @@ def test_whole_windows_give_what_byte_by_byte_gives(windows):
             assert evidence[number] == pytest.approx(seen)
             window.add(byte)
             number += 1
+
+
+@pytest.mark.parametrize("windows", WINDOWS.values(), ids=WINDOWS)
+def test_whole_windows_give_what_byte_by_byte_gives(windows):
+    check_against_byte_by_byte(windows)
+
+
+REPETITIVE = st.lists(st.sampled_from(b"\0ab"), min_size=1, max_size=60).map(bytes)
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.lists(REPETITIVE, min_size=1, max_size=4))
+def test_any_whole_windows_give_what_byte_by_byte_gives(windows):
+    check_against_byte_by_byte(windows)
 
 
 def test_what_followed_before_is_likely_again():
