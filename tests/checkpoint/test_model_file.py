@@ -199,11 +199,15 @@ def test_without_a_memory_none_is_read(path, model):
     assert load_model(path)[0].memory is None
 
 
-@pytest.mark.parametrize("columns", [6, 7])
-def test_a_table_of_drafts_of_before_is_left_out(path, model, columns):
-    table = torch.ones(3, columns, dtype=torch.uint8)
+@pytest.mark.parametrize(
+    "table",
+    [torch.ones(3, 7, dtype=torch.uint8), torch.ones(3, 6, dtype=torch.uint8), torch.ones(7)],
+    ids=["today", "before", "no table"],
+)
+def test_a_table_of_drafts_of_before_is_left_out(path, model, table):
     write(path, model, tensors={**model.state_dict(), "drafts": table})
-    assert load_model(path)[0].memory is None
+    loaded = load_model(path)[0]
+    assert loaded.memory is None and torch.equal(loaded.output.weight, model.output.weight)
 
 
 @pytest.mark.parametrize(
@@ -222,6 +226,24 @@ def test_counts_that_are_no_counts_are_refused(path, model, damage):
     tensors["memory.1.counts"] = damage(tensors["memory.1.counts"])
     write(path, model, tensors={**model.state_dict(), **tensors})
     assert refusal(path).key == "model.memory"
+
+
+def test_a_gate_that_is_not_finite_is_refused(path, model):
+    model.memory = memory_of(b"some text, some more text")
+    model.memory.gate.output_bias[0] = float("nan")
+    save_model(path, model, {})
+    assert refusal(path).key == "model.memory"
+
+
+def test_a_flipped_bit_in_a_memory_is_seen(path, model):
+    """Also where the counts would still be counts."""
+    model.memory = memory_of(b"some text, some more text")
+    save_model(path, model, {})
+    data, counts = path.read_bytes(), model.memory.arrays()["3.counts"].tobytes()
+    assert data.count(counts) == 1
+    first = data.index(counts)
+    path.write_bytes(data[:first] + bytes([data[first] ^ 2]) + data[first + 1 :])
+    assert refusal(path).key == "model.damaged"
 
 
 def test_a_state_dict_of_another_program_is_foreign(path, model):

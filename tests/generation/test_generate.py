@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from h2q.config import ModelConfig, SamplingConfig
+from h2q.evaluation.byte_losses import byte_losses
 from h2q.generation.generate import Stream, generate, generate_batch, step
 from h2q.generation.grammar import TEXT
 from h2q.model.decoder import Decoder
@@ -198,8 +199,10 @@ def test_with_drafts_the_distribution_is_that_of_the_mixture(tiny_model_config):
     assert statistic < 26.1  # 99.9 % of chi-squared, eight degrees of freedom
 
 
-def test_same_seed_same_text_alone_or_among_64(model):
-    """Prompts of many lengths, each with its own settings, and more than fit at once."""
+@pytest.mark.parametrize("draft", [True, False])
+def test_same_seed_same_text_alone_or_among_64(model, draft):
+    """Prompts of many lengths, each with its own settings, more than fit at once, and past the
+    context; with a memory. The text that is written alone has drafts."""
     drafting(never_ending(model))
     length = model.config.context_length
     prompts = [(b"the cat sat on a mat " * 9)[: 1 + 7 * i % 150] for i in range(70)]
@@ -207,7 +210,7 @@ def test_same_seed_same_text_alone_or_among_64(model):
         SamplingConfig(seed=i, max_length=20 + i % (length + 9), **SETTINGS[i % 4])
         for i in range(70)
     ]
-    together = generate_batch(model, prompts, sampling)
+    together = generate_batch(model, prompts, sampling, draft=draft)
     decoder = Decoder(model)
     for number in (0, 1, 2, 3, 17, 42, 63, 64, 69):
         alone = bytes(generate(decoder, prompts[number], sampling[number]))
@@ -228,6 +231,15 @@ def test_bits_are_those_of_the_model(model, unrounded):
         logits = model(torch.tensor([list(text)]))[0].double().log_softmax(-1)
         wanted = -sum(logits[i - 1, text[i]].item() for i in range(len(prompt), len(text)))
         assert got.nats == pytest.approx(wanted, rel=1e-4)
+
+
+def test_with_a_memory_bits_are_those_of_the_mixture(model, unrounded):
+    drafting(never_ending(model))
+    prompt = b"hello "
+    [got] = generate_batch(model, [prompt], [SamplingConfig(max_length=40)])
+    text = prompt + got.text
+    [losses] = byte_losses(model, [text], torch.float32, model.memory)
+    assert got.nats == pytest.approx(losses[len(prompt) - 1 :].sum().item(), rel=1e-4)
 
 
 def test_a_stop_string_ends_the_text_and_is_no_part_of_it(model):

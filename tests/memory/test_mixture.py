@@ -2,6 +2,7 @@ from dataclasses import fields, replace
 
 import numpy as np
 import pytest
+import torch
 
 from h2q.memory import mixture
 from h2q.memory.mixture import FEATURES, HIDDEN, SOURCES, Gate, Memory, neutral_gate
@@ -60,7 +61,7 @@ def test_many_windows_are_recalled_as_few(memory, monkeypatch):
     monkeypatch.setattr(mixture, "MOST_WINDOWS", 3)
     parts = memory.recall(WINDOWS)
     for item in fields(whole):
-        assert getattr(whole, item.name) == pytest.approx(getattr(parts, item.name), abs=1e-6)
+        assert (getattr(whole, item.name) == getattr(parts, item.name)).all()
 
 
 def test_a_neutral_gate_gives_the_same_weights_everywhere(memory):
@@ -77,6 +78,17 @@ def test_the_mixture_is_the_weighted_sum_of_logarithms(memory):
     assert plain.mix(own, recalled) == pytest.approx(wanted, abs=1e-5)
 
 
+def test_a_number_added_to_all_logits_changes_nothing(memory):
+    """Nor is any logit too large for a float."""
+    recalled = memory.recall(WINDOWS[:2])
+    own = logits(len(recalled.table))
+    near, far = (
+        torch.from_numpy(memory.mix(own + np.float32(added), recalled)).softmax(-1)
+        for added in (0, 200)
+    )
+    torch.testing.assert_close(near, far, rtol=1e-2, atol=1e-5)
+
+
 def test_features_far_from_what_was_fitted_are_cut_off(memory):
     far = np.full((1, FEATURES), 1e9, np.float32)
     assert (memory.gate(far) == memory.gate(far * 2)).all()
@@ -85,6 +97,7 @@ def test_features_far_from_what_was_fitted_are_cut_off(memory):
 DAMAGES = {
     "missing": lambda array: None,
     "short": lambda array: array[:-4],
+    "long": lambda array: np.append(array, array[-4:]),
     "not finite": lambda array: np.full(len(array) // 4, np.nan, "<f4").view(np.uint8),
     "half a number": lambda array: array[:-1],
 }
@@ -100,8 +113,9 @@ def test_what_is_no_gate_is_refused(memory, damage, name):
         Memory.from_arrays(arrays)
 
 
-def test_a_scale_of_nothing_is_refused(memory):
+@pytest.mark.parametrize("scale", [0.0, -1.0])
+def test_a_scale_of_nothing_or_less_is_refused(memory, scale):
     arrays = memory.arrays()
-    arrays["gate.scale"] = arrays["gate.scale"] * 0
+    arrays["gate.scale"] = np.full(FEATURES, scale, "<f4").view(np.uint8)
     with pytest.raises(TableError):
         Memory.from_arrays(arrays)

@@ -15,6 +15,7 @@ TEXTS = {
     "300 bytes": make_text(300).encode(),
     "random bytes": np.random.default_rng(0).bytes(5_000),
     "all bytes": bytes(range(256)) * 3,
+    "one byte": b"a",
     "two bytes": b"ab",
     "words": make_text(8_000).encode(),
 }
@@ -128,13 +129,19 @@ def test_rare_contexts_are_left_out_until_it_fits(budget):
     assert loss(whole) < loss(pruned) < np.log(256) / 2
 
 
-def test_a_context_is_not_kept_without_the_shorter_ones():
-    """``children`` could not be packed otherwise; so what is packed can be read."""
-    for budget in range(600, 9_000, 400):
-        table_of(make_text(4_000).encode(), budget=budget)
+@pytest.mark.parametrize("budget", [600, 1_000, 3_000, 9_000])
+def test_a_context_is_not_kept_without_the_shorter_ones(budget):
+    """As only its oldest byte is stored, it would come back as another context."""
+    text = make_text(4_000).encode()
+    pruned, whole = (
+        set(table._contexts.contexts.tolist())
+        for table in (table_of(text, budget=budget), table_of(text))
+    )
+    assert pruned < whole
+    assert any(context >> 56 for context in pruned if context < 2**64 - 1)
 
 
-def test_of_an_empty_text_nothing_is_kept_but_it_works():
+def test_an_empty_text_gives_no_table():
     with pytest.raises(TableError):
         NgramTable(packed(Counts().orders(), 3, 1_000))
 
@@ -162,6 +169,10 @@ DAMAGES = {
     "not finite": damage("discounts", lambda array: array * 0 + np.uint8(0xFF)),
     "half a number": damage("discounts", lambda array: array[:-1]),
     "no order": damage("discounts", lambda array: array[:0]),
+    "too many orders": damage("discounts", lambda array: np.tile(array, 1_000)),
+    "large discounts": damage(
+        "discounts", lambda array: np.ones(len(array) // 4, "<f4").view(np.uint8)
+    ),
 }
 
 
