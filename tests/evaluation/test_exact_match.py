@@ -143,8 +143,8 @@ def test_texts_are_those_of_a_plain_loop(tiny_model_config, seed, stop):
     wanted = [plain_loop(model, prompt, 40, stop) for prompt in prompts]
     assert continue_prompts(model, prompts, 40, stop=stop) == wanted
     model.memory = memory_of(b"".join(wanted))
-    mixed = [plain_loop(model, prompt, 40, stop) for prompt in prompts]
-    assert continue_prompts(model, prompts, 40, stop=stop) == mixed != wanted
+    mixed = [plain_loop(model, prompt, 40, stop) for prompt in prompts[::5]]
+    assert continue_prompts(model, prompts, 40, stop=stop)[::5] == mixed != wanted[::5]
     assert len(set(map(len, wanted))) > 3, "texts end at different places"
     with pytest.raises(UnicodeDecodeError):
         b"".join(wanted).decode()
