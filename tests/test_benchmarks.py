@@ -10,7 +10,7 @@ from tests.conftest import REPOSITORY
 
 sys.path.insert(0, str(REPOSITORY / "benchmarks"))
 from memory import copied_share
-from opponents import primed_nats, xz
+from opponents import primed_nats, primed_window_nats, xz
 
 TRAIN = random.Random(0).randbytes(500)
 
@@ -33,6 +33,11 @@ def test_only_the_bytes_of_copied_passages_count():
 
 def test_held_out_text_costs_what_it_adds():
     assert primed_nats(len, TRAIN, b"ten bytes!") == pytest.approx(80 * math.log(2))
+
+
+def test_the_first_byte_of_a_window_costs_nothing():
+    windows = [b"window", b"other window"]
+    assert primed_window_nats(len, TRAIN, windows) == pytest.approx((5 + 11) * 8 * math.log(2))
 
 
 def test_text_that_was_seen_costs_a_compressor_little():
