@@ -49,7 +49,12 @@ def contestant(path: Path, steps: int):
     output = Path(tempfile.mkdtemp(dir=path.parent))
     started = time.perf_counter()
     model_config, config = ModelConfig(), TrainingConfig()
-    corpus = open_corpus(path, output, context_length=model_config.context_length)
+    corpus = open_corpus(
+        path,
+        output,
+        context_length=model_config.context_length,
+        validation_fraction=config.validation_fraction,
+    )
     shape = (model_config.context_length, config.batch_size, config.seed, 0)
     batches = epoch_batches(corpus.train, *shape)
     first = next(batches)

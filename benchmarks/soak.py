@@ -66,15 +66,21 @@ def do_round(directory: Path, seed: int, output: Path) -> dict:
     from h2q.training.trainer import LocalModelTrainer
 
     model_path = output / MODEL_PATH
+    training = TrainingConfig(epochs=4, lr=2e-3, seed=seed, save_interval_seconds=0.3)
     if not (output / EVOLUTION_STATS).exists():
         with locked_directory(output):
             LocalModelTrainer(
-                open_corpus(directory / "text", output / "cache", context_length=64),
+                open_corpus(
+                    directory / "text",
+                    output / "cache",
+                    context_length=64,
+                    validation_fraction=training.validation_fraction,
+                ),
                 output,
                 ModelConfig(
                     embed_dim=48, n_heads=2, n_layers=2, context_length=64, feedforward_dim=96
                 ),
-                TrainingConfig(epochs=4, lr=2e-3, seed=seed, save_interval_seconds=0.3),
+                training,
                 resume_from=load_saved_run(output, Console(silent=True)),
             ).train()
         evolve = ["--mode", "evolve", "--cycles", "1", "--data_dir", directory / "text"]

@@ -80,7 +80,7 @@ def measure(path: Path, directory: Path, characters: int, parts: bool) -> dict:
     """The losses of the model in ``path`` over all of the held-out text; with ``parts``, those
     without each part of its memory, too."""
     model, provenance = load_model(path)
-    settings = config.saved_training(provenance["training"])
+    settings = config.saved_training_config(provenance["training"])
     corpus = open_corpus(
         directory / "train.txt",
         directory,

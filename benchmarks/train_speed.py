@@ -88,8 +88,14 @@ def ours(dtype: torch.dtype, steps: int):
     """Turns of ``LocalModelTrainer``, as ``--mode train`` runs it."""
     directory = Path(tempfile.mkdtemp(prefix="h2q-bench-"))
     create_sample_text(directory / "text")
-    corpus = open_corpus(directory / "text", directory, context_length=CONFIG.context_length)
-    trainer = LocalModelTrainer(corpus, directory, CONFIG, TrainingConfig(), dtype=dtype)
+    config = TrainingConfig()
+    corpus = open_corpus(
+        directory / "text",
+        directory,
+        context_length=CONFIG.context_length,
+        validation_fraction=config.validation_fraction,
+    )
+    trainer = LocalModelTrainer(corpus, directory, CONFIG, config, dtype=dtype)
     return training_turn(trainer.train_step, steps)
 
 

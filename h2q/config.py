@@ -125,7 +125,7 @@ class TrainingConfig(_Checked):
     decay_fraction: float = _setting(1.0, 1e-6, 1.0)  # share of the run in which ``linear`` decays
     min_lr_ratio: float = _setting(0.0, 0.0, 1.0)  # share of the peak at which ``linear`` ends
     clip_norm: float = _setting(1.0, 1e-6, 1e6)  # largest norm of the gradient
-    # Share of the text on which the memory's settings are chosen; the weights never see it.
+    # Share of the text that the weights do not see: order and gate of the memory are chosen on it.
     validation_fraction: float = _setting(0.03, 0.0, 0.5)
     eval_bytes: int = _setting(65_536, 512, 2**40)  # most held-out bytes per evaluation
     memory_bytes: int = _setting(33_554_432, 0, 2**34)  # most of the n-gram memory; 0: none
@@ -231,12 +231,6 @@ PRESETS = {
 }
 
 
-def saved_training(values: Values) -> TrainingConfig:
-    """The settings of a run that was saved; one of before had no validation part. Unknown keys
-    raise ``SettingError``."""
-    return from_dict(TrainingConfig, {"validation_fraction": 0.0, **values})
-
-
 def derived_seed(seed: int, number: int) -> int:
     """The seed of the ``number``-th part of a job whose own seed is ``seed``."""
     return (seed + number) % (SEED_MAX + 1)
@@ -263,3 +257,9 @@ def from_dict(cls: type[_Config], values: Values) -> _Config:
         if name not in known:
             raise SettingError("setting.unknown", name=name, nearest=nearest(str(name), known))
     return cls(**values)
+
+
+def saved_training_config(values: Values) -> TrainingConfig:
+    """The settings that a run was saved with. A run from before there was a validation part had
+    none. Raises like ``from_dict``, and ``TypeError`` where ``values`` is no mapping."""
+    return from_dict(TrainingConfig, {"validation_fraction": 0.0, **values})

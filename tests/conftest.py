@@ -177,3 +177,13 @@ def each_kernel(request, monkeypatch):
         monkeypatch.setattr(integer_linear, "fbgemm_multiplies", lambda: False)
     elif not integer_linear.fbgemm_multiplies():
         pytest.skip("this PyTorch is without FBGEMM")
+
+
+def memory_of(text: bytes, order: int = 5):
+    """A memory of ``text`` that is mixed in with the same weights everywhere."""
+    from h2q.memory.counts import Counts
+    from h2q.memory.mixture import Memory, neutral_gate
+    from h2q.memory.table import NgramTable, packed
+
+    counts = Counts().add(lambda start, length: text[start : start + length], len(text))
+    return Memory(NgramTable(packed(counts.orders(), order, 2**24)), neutral_gate())

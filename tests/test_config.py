@@ -29,7 +29,7 @@ def parametrize(settings):
 each_setting = parametrize(SETTINGS)
 each_number = parametrize([(cls, item) for cls, item in SETTINGS if item.type is not str])
 each_choice = parametrize([(cls, item) for cls, item in SETTINGS if item.type is str])
-FLAGS = {"mode": "--mode", "device": "--device", "dtype": "--dtype", "format": "--format"}
+FLAGS = {name: f"--{name}" for name in ("mode", "device", "dtype", "format", "memory")}
 
 
 def refusal(cls, **values) -> SettingError:
@@ -136,6 +136,13 @@ def test_replace_checks_again():
 @pytest.mark.parametrize("cls", CLASSES)
 def test_mapping_round_trip(cls):
     assert config.from_dict(cls, asdict(cls())) == cls()
+
+
+def test_saved_settings_without_a_validation_part_mean_none():
+    saved = {"lr": 0.1, "validation_fraction": 0.2}
+    assert config.saved_training_config(saved) == TrainingConfig(**saved)
+    del saved["validation_fraction"]
+    assert config.saved_training_config(saved) == TrainingConfig(lr=0.1, validation_fraction=0.0)
 
 
 @pytest.mark.parametrize(("name", "near"), [("epoch", "epochs"), ("batchsize", "batch_size")])

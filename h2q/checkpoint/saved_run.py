@@ -13,7 +13,7 @@ from typing import Any, TypedDict
 from h2q.checkpoint.container import Tensors
 from h2q.checkpoint.directory import CheckpointDirectory
 from h2q.checkpoint.model_file import read_model_config
-from h2q.config import ModelConfig, TrainingConfig, saved_training
+from h2q.config import ModelConfig, TrainingConfig, saved_training_config
 from h2q.system.console import Console
 from h2q.system.errors import ModelFileError, SettingError
 from h2q.system.paths import OutputPaths
@@ -168,7 +168,7 @@ def load_saved_run(output_dir: Path, console: Console) -> SavedRun | None:
     try:
         return SavedRun(
             model_config=read_model_config(metadata, found.path),
-            training_config=saved_training(metadata["training"]),
+            training_config=saved_training_config(metadata["training"]),
             environment=dict(metadata["environment"]),
             corpus=metadata["corpus"],
             position=_position(metadata["position"]),

@@ -33,12 +33,13 @@ def report_text(corpus: Corpus, path: Path, console: Console, every_file: bool =
         path=path,
         encodings=_encodings(found),
     )
+    validated = len(corpus.validation)
     console.say(
         "train.text",
         characters=sum(file.characters for file in found.files),
         lines=sum(file.lines for file in found.files),
         train=len(corpus.train) - len(found.files),
-        validation=len(corpus.validation),
+        validation=message("train.validation", size=validated) if validated else "",
         heldout=len(corpus.heldout),
     )
     named = [file for file in found.files if every_file or not file.encoding.startswith("utf-8")]

@@ -16,9 +16,10 @@ from h2q.cli.inputs import (
     report_knowledge,
     require_usable,
     say_banner,
+    trained_with,
 )
 from h2q.cli.settings import TrainingCall
-from h2q.config import ModelConfig
+from h2q.config import ModelConfig, TrainingConfig
 from h2q.datasets.corpus import Corpus
 from h2q.datasets.sample_text import create_sample_text
 from h2q.system.console import Console, duration
@@ -39,13 +40,17 @@ def dry_run(call: TrainingCall, console: Console) -> None:
     require_usable(call)
     evolves = call.job.mode == "evolve"
     trains = not (evolves and call.output.model.exists())
-    model_config = call.model if trains else load_model(call.output.model)[0].config
+    model_config, training_config = call.model, call.training
+    if not trains:
+        champion, provenance = load_model(call.output.model)
+        model_config = champion.config
+        training_config = trained_with(provenance) or training_config
     device = choose_device(call.job.device)
     dtype = choose_dtype(call.job.dtype, device)
     say_banner(device, dtype, call.training.seed, console)
     with tempfile.TemporaryDirectory() as scratch:
         temporary = OutputPaths(Path(scratch))
-        corpus = _open_corpus(call, temporary, model_config, console)
+        corpus = _open_corpus(call, temporary, model_config, training_config, console)
         if evolves:
             knowledge = open_knowledge(call, temporary, model_config.context_length)
             report_knowledge(call, knowledge, None, console)
@@ -64,7 +69,11 @@ def dry_run(call: TrainingCall, console: Console) -> None:
 
 
 def _open_corpus(
-    call: TrainingCall, temporary: OutputPaths, model: ModelConfig, console: Console
+    call: TrainingCall,
+    temporary: OutputPaths,
+    model: ModelConfig,
+    training: TrainingConfig,
+    console: Console,
 ) -> Corpus:
     """The text to train on, with each of its files; sample text where there is none."""
     path = place = call.data_dir or Path(DEFAULT_DATA_DIR)
@@ -72,7 +81,7 @@ def _open_corpus(
         place = temporary.root / DEFAULT_DATA_DIR
         create_sample_text(place)
         console.say("dry.sample_text", path=path)
-    corpus = open_text(call, place, temporary, model, call.training)
+    corpus = open_text(call, place, temporary, model.context_length, training)
     report_text(corpus, path, console, every_file=True)
     return corpus
 

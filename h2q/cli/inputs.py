@@ -4,20 +4,22 @@ A run and a dry run share this. Only caches and the list of problems are written
 are given.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 
 import h2q
 from h2q.cli.settings import TrainingCall
-from h2q.config import ModelConfig, TrainingConfig
+from h2q.config import TrainingConfig, saved_training_config
 from h2q.datasets.corpus import Corpus, open_corpus
 from h2q.datasets.knowledge_base import KnowledgeBase, load_knowledge_base
 from h2q.datasets.knowledge_files import knowledge_files
 from h2q.datasets.text_files import find_text_files
 from h2q.system.console import Console
 from h2q.system.device import choose_device, environment
-from h2q.system.errors import CorpusError
+from h2q.system.errors import CorpusError, SettingError
 from h2q.system.files import write_bytes
 from h2q.system.paths import DEFAULT_KNOWLEDGE_DIR, OutputPaths, shipped_knowledge_dir
 from h2q.training.tensorboard import require_tensorboard
@@ -49,20 +51,29 @@ def is_without_text(path: Path) -> bool:
     return not path.exists() or not find_text_files(path)
 
 
+def trained_with(provenance: Mapping[str, Any]) -> TrainingConfig | None:
+    """The settings that the model was trained with; None where they are unknown."""
+    try:
+        return saved_training_config(provenance["training"])
+    except (KeyError, TypeError, SettingError):
+        return None
+
+
 def open_text(
     call: TrainingCall,
     path: Path,
     paths: OutputPaths,
-    model: ModelConfig,
+    context_length: int,
     training: TrainingConfig,
 ) -> Corpus:
-    """The text below ``path``; what has to be transcoded is kept in the cache of ``paths``."""
+    """The text below ``path``, split as ``training`` asks; what has to be transcoded is kept in the
+    cache of ``paths``."""
     return open_corpus(
         path,
         paths.transcoded,
-        context_length=model.context_length,
+        context_length=context_length,
         eval_path=call.eval_dir,
-        validation_fraction=training.validation_fraction if training.memory_bytes else 0.0,
+        validation_fraction=training.validation_fraction,
         encoding=call.encoding,
     )
 

@@ -122,7 +122,8 @@ def _changes(
     flags = _given(arguments, _TRAINING_FLAGS)
     training = {**file.training, **flags}
     if arguments.memory == "off":
-        training["memory_bytes"] = 0
+        # Without a memory there is nothing to choose on a validation part.
+        training |= {"memory_bytes": 0, "validation_fraction": 0.0}
     evolution = dict(file.evolution)
     if evolves:
         for name in _EVOLUTION_FLAGS:

@@ -4,9 +4,7 @@ Brings together text, model, trainer and engine. Holds the lock on the output di
 """
 
 import contextlib
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -20,16 +18,16 @@ from h2q.cli.inputs import (
     report_knowledge,
     require_usable,
     say_banner,
+    trained_with,
 )
 from h2q.cli.report_plot import write_report
 from h2q.cli.settings import TrainingCall
-from h2q.config import DTYPES, ModelConfig, TrainingConfig, saved_training
+from h2q.config import DTYPES, ModelConfig, TrainingConfig
 from h2q.datasets.corpus import Corpus
 from h2q.datasets.sample_text import create_sample_text
 from h2q.evolution.engine import SelfEvolutionEngine
 from h2q.system.console import Console
 from h2q.system.device import choose_device, choose_dtype
-from h2q.system.errors import SettingError
 from h2q.system.files import locked_directory, remove_leftovers
 from h2q.system.invocation import command_line
 from h2q.system.paths import DEFAULT_DATA_DIR, OutputPaths
@@ -100,11 +98,12 @@ def _evolve(call: TrainingCall, console: Console) -> None:
         console.say("evolve.no_model")
         corpus = _train(call, console)
     champion, provenance = load_model(call.output.model)
-    training_config = call.resumed_training(_trained_with(provenance) or call.training)
+    base_config = trained_with(provenance) or call.training
+    training_config = call.resumed_training(base_config)
     device, dtype = _computation(call)
     if corpus is None:
         say_banner(device, dtype, training_config.seed, console)
-        corpus = _open_corpus(call, champion.config, training_config, console)
+        corpus = _open_corpus(call, champion.config, base_config, console)
     knowledge = open_knowledge(call, call.output, champion.config.context_length)
     report_knowledge(call, knowledge, call.output.knowledge_problems, console)
     SelfEvolutionEngine(
@@ -136,14 +135,6 @@ def _computation(call: TrainingCall, saved: SavedRun | None = None) -> tuple[str
     return device, choose_dtype(dtype, device)
 
 
-def _trained_with(provenance: Mapping[str, Any]) -> TrainingConfig | None:
-    """The settings that the model was trained with; None where they are unknown."""
-    try:
-        return saved_training(provenance["training"])
-    except (KeyError, TypeError, SettingError):
-        return None
-
-
 def _open_corpus(
     call: TrainingCall, model: ModelConfig, training: TrainingConfig, console: Console
 ) -> Corpus:
@@ -154,7 +145,7 @@ def _open_corpus(
         if is_without_text(path):
             create_sample_text(path)
             console.say("train.sample_text", path=path)
-    corpus = open_text(call, path, call.output, model, training)
+    corpus = open_text(call, path, call.output, model.context_length, training)
     report_text(corpus, path, console)
     return corpus
 

@@ -1,4 +1,4 @@
-"""A person's text as streams of bytes: to train on, to choose settings on, and held-out text.
+"""A person's text as streams of bytes: to train on, for validation, and held out.
 
 Reads by position from the files themselves, so memory does not grow with the text. The files are
 not mapped into memory: when one is cut short while in use, reading raises an error that names it,
@@ -9,7 +9,7 @@ import hashlib
 import os
 import weakref
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -26,12 +26,12 @@ from h2q.system.messages.catalogue import message
 HELDOUT_FRACTION = 0.05
 SMALL_BLOCK_BYTES = 512  # for text below SMALL_TEXT_BYTES, where one block of 4096 is too much
 SMALL_TEXT_BYTES = 32_768
-VALIDATION_BYTES = 262_144  # at most
-_LEAST_TEXT_BYTES = 8_192  # of a text with a validation part
-_TRAIN, _HELDOUT, _VALIDATION = range(3)  # what a block is for
+VALIDATION_BYTES = 262_144  # most of a validation part
+LEAST_VALIDATED_BYTES = 8192  # of text, below which there is no validation part
 _OPEN_FILES = 64
 _MARKER = -1  # the source of a segment that is one end-of-document token
 Segment = tuple[int, int, int]  # index of the file, where it begins there, bytes
+_TRAIN, _VALIDATION, _HELDOUT = range(3)  # what a block is for
 
 
 class _Reader:
@@ -121,6 +121,15 @@ class ByteStream:
             result = [result[i * len(result) // most] for i in range(most)]
         return result
 
+    def followed_by(self, other: "ByteStream") -> "ByteStream":
+        """This stream and then ``other``, which is of the same files."""
+        both = zip(
+            np.concatenate((self.sources, other.sources)).tolist(),
+            np.concatenate((self.offsets, other.offsets)).tolist(),
+            np.concatenate((self.lengths, other.lengths)).tolist(),
+        )
+        return ByteStream(self._reader, list(both))
+
     def part(self, pieces: list[tuple[int, int]]) -> "ByteStream":
         """The stream of these (start, length) pieces; none may cross the end of a segment."""
         segments: list[Segment] = []
@@ -133,15 +142,21 @@ class ByteStream:
 
 @dataclass(frozen=True)
 class Corpus:
-    """Text to train on; a part of it on which settings are chosen, and which the Transformer is not
-    trained on; and text that nothing but measuring uses."""
+    """A person's text in three parts: ``train``, from which the weights are learnt; ``validation``,
+    on which what is not learnt by gradient is chosen, and which may be empty; and ``heldout``, by
+    which a model is judged and from which nothing is ever learnt."""
 
     train: ByteStream
     validation: ByteStream
     heldout: ByteStream
     scan: Scan  # of the training text
-    fingerprint: str  # SHA-256 of both, and of how they were split
+    fingerprint: str  # SHA-256 of the text, and of how it was split
     heldout_scan: Scan | None = None  # of held-out text that lies in files of its own
+
+    @property
+    def text(self) -> ByteStream:
+        """All the text that is not held out: that to train on, and behind it the validation part."""
+        return self.train.followed_by(self.validation)
 
 
 def open_corpus(
@@ -157,18 +172,21 @@ def open_corpus(
     """The text below ``path``, ready to train on.
 
     The held-out part is the text below ``eval_path``, or the stream ``heldout``, or else about
-    5 % of the blocks of ``path``. About ``validation_fraction`` of the rest, at most
-    ``VALIDATION_BYTES``, is the validation part. Blocks are chosen by their content: the choice
-    stays the same when files are added or renamed. Raises ``CorpusError`` when there is no text or
-    too little.
+    5 % of the blocks of ``path``. The validation part is about ``validation_fraction`` of the other
+    blocks, at most ``VALIDATION_BYTES``. Blocks are chosen by their content: the choice of the
+    held-out ones stays the same when files are added or renamed. Raises ``CorpusError`` when there
+    is no text or too little.
     """
     found = _scanned(path, cache_dir, encoding)
     reader = _Reader(found.files)
     split = eval_path is None and heldout is None
-    blocks = _chosen(found, reader, split, validation_fraction, context_length)
-    train, validation, held = (ByteStream(reader, part) for part in _segments(found, blocks))
-    evaluated = None if eval_path is None else _scanned(eval_path, cache_dir, encoding)
-    if evaluated is not None:
+    blocks = _blocks(found)
+    purposes = _purposes(blocks, split, validation_fraction, context_length)
+    parts = _segments(found, blocks, purposes)
+    train, validation, held = (ByteStream(reader, segments) for segments in parts)
+    evaluated = None
+    if eval_path is not None:
+        evaluated = _scanned(eval_path, cache_dir, encoding)
         whole = [(index, 0, file.size) for index, file in enumerate(evaluated.files)]
         heldout = ByteStream(_Reader(evaluated.files), whole)
     elif heldout is None:
@@ -179,8 +197,8 @@ def open_corpus(
         raise CorpusError("corpus.short", path=path, size=found.size, needed=needed)
     if not heldout.windows(context_length, context_length):
         raise CorpusError("corpus.short", path=eval_path or path, size=len(heldout), needed=2)
-    identity = _fingerprint(found, split, validation_fraction, evaluated)
-    return Corpus(train, validation, heldout, found, identity, evaluated)
+    fingerprint = _fingerprint(found, split, evaluated, validation_fraction)
+    return Corpus(train, validation, heldout, found, fingerprint, evaluated)
 
 
 def _scanned(path: Path, cache_dir: Path, encoding: str | None) -> Scan:
@@ -201,97 +219,40 @@ def _scanned(path: Path, cache_dir: Path, encoding: str | None) -> Scan:
 
 
 def _fingerprint(
-    found: Scan, split: bool, validation_fraction: float, evaluated: Scan | None
+    found: Scan, split: bool, evaluated: Scan | None, validation_fraction: float
 ) -> str:
     identity = [file.digest for file in found.files] + [str(split)]
-    if validation_fraction:
-        identity.append(str(validation_fraction))
     if evaluated is not None:
         identity += [file.digest for file in evaluated.files]
+    if validation_fraction:
+        identity.append(f"validation {float(validation_fraction)}")
     return hashlib.sha256("\n".join(identity).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
 class _Blocks:
-    """What each block of each file is for. Blocks are chosen by the hash of their content."""
+    """The blocks of all files, one after the other."""
 
-    block_bytes: int
-    text_bytes: int
-    hashes: list[NDArray[np.uint64]]  # of each file, one for each block
-    lengths: list[NDArray[np.int64]]
-    uses: list[NDArray[np.int8]]
-
-    def choose_heldout(self) -> None:
-        """Holds out the blocks whose hash is among the lowest 5 % of all possible values.
-
-        Where that takes less than one whole block or more than half of the text, the whole block
-        with the lowest hash is held out instead.
-        """
-        masks = [values < int(HELDOUT_FRACTION * 2**64) for values in self.hashes]
-        chosen = sum(int(sizes[mask].sum()) for sizes, mask in zip(self.lengths, masks))
-        if not self.block_bytes <= chosen <= self.text_bytes / 2:
-            masks = [np.zeros(len(values), dtype=bool) for values in self.hashes]
-            index, block = self._by_hash()[0]
-            masks[index][block] = True
-        for uses, mask in zip(self.uses, masks):
-            uses[mask] = _HELDOUT
-
-    def choose_validation(self, fraction: float, least_train: int) -> None:
-        """Takes blocks with the lowest hashes of those that are left, at least one, until they are
-        ``fraction`` of the text; none of a text that is too short."""
-        if not fraction or self.text_bytes < _LEAST_TEXT_BYTES:
-            return
-        wanted = min(VALIDATION_BYTES, fraction * self.text_bytes)
-        free = sum(int(sizes[uses == _TRAIN].sum()) for sizes, uses in zip(self.lengths, self.uses))
-        taken = 0
-        for index, block in self._by_hash():
-            size = int(self.lengths[index][block])
-            if self.uses[index][block] != _TRAIN or free - taken - size < least_train:
-                continue
-            if taken and taken + size > wanted:
-                return
-            self.uses[index][block] = _VALIDATION
-            taken += size
-
-    def _by_hash(self) -> list[tuple[int, int]]:
-        """The (file, block) of all blocks: whole ones first, the lowest hashes first."""
-        return [
-            (index, block)
-            for *_, index, block in sorted(
-                (int(self.lengths[index][block]) < self.block_bytes, int(value), index, block)
-                for index, values in enumerate(self.hashes)
-                for block, value in enumerate(values.tolist())
-            )
-        ]
+    size: int  # bytes of each, but for the last of a file
+    hashes: NDArray[np.uint64]
+    lengths: NDArray[np.int64]  # bytes
+    ends: NDArray[np.int64]  # for each file, the number of blocks up to its end
 
 
-def _chosen(
-    found: Scan, reader: _Reader, split: bool, validation_fraction: float, least_train: int
-) -> _Blocks | None:
-    """What each block is for; None where all are trained on."""
-    if not split and (not validation_fraction or found.size < _LEAST_TEXT_BYTES):
-        return None
-    blocks = _blocks(found, reader)
-    if split:
-        blocks.choose_heldout()
-    blocks.choose_validation(validation_fraction, least_train)
-    return blocks
-
-
-def _blocks(found: Scan, reader: _Reader) -> _Blocks:
-    """The blocks of all files, all to be trained on."""
+def _blocks(found: Scan) -> _Blocks:
     block_bytes = BLOCK_BYTES
     hashes = [file.blocks for file in found.files]
     if found.size < SMALL_TEXT_BYTES:
         block_bytes = SMALL_BLOCK_BYTES
+        reader = _Reader(found.files)
         contents = (reader.read(index, 0, file.size) for index, file in enumerate(found.files))
         hashes = [_block_hashes(data, block_bytes) for data in contents]
     lengths = [
         np.minimum(block_bytes, file.size - block_bytes * np.arange(len(values)))
         for file, values in zip(found.files, hashes)
     ]
-    uses = [np.full(len(values), _TRAIN, np.int8) for values in hashes]
-    return _Blocks(block_bytes, found.size, hashes, lengths, uses)
+    ends = np.cumsum([len(values) for values in hashes])
+    return _Blocks(block_bytes, np.concatenate(hashes), np.concatenate(lengths), ends)
 
 
 def _block_hashes(data: bytes, block_bytes: int) -> NDArray[np.uint64]:
@@ -299,24 +260,74 @@ def _block_hashes(data: bytes, block_bytes: int) -> NDArray[np.uint64]:
     return np.frombuffer(b"".join(digests), dtype=">u8")
 
 
-def _segments(found: Scan, blocks: _Blocks | None) -> list[list[Segment]]:
-    """The segments to train on, with the end of each document, those for validation, and those that
-    are held out."""
-    segments: list[list[Segment]] = [[], [], []]
-    places = {_TRAIN: segments[0], _VALIDATION: segments[1], _HELDOUT: segments[2]}
-    for index, file in enumerate(found.files):
-        runs: Iterable[tuple[int, int, int]] = [(_TRAIN, 0, file.size)]
-        if blocks is not None:
-            runs = _runs(file.size, blocks.uses[index], blocks.block_bytes)
-        for use, start, length in runs:
-            places[use].append((index, start, length))
-        places[_TRAIN].append((_MARKER, 0, 1))
+def _purposes(
+    blocks: _Blocks, split: bool, validation_fraction: float, context_length: int
+) -> NDArray[np.int8]:
+    """What each block is for. Nothing is held out unless ``split``; there is no validation part
+    where less than ``context_length`` bytes to train on would remain."""
+    purposes = np.full(len(blocks.hashes), _TRAIN, dtype=np.int8)
+    if split:
+        purposes[_choose_heldout(blocks)] = _HELDOUT
+    free = np.flatnonzero(purposes == _TRAIN)
+    chosen = free[_choose_validation(blocks, free, validation_fraction)]
+    if blocks.lengths[free].sum() - blocks.lengths[chosen].sum() >= context_length:
+        purposes[chosen] = _VALIDATION
+    return purposes
+
+
+def _choose_heldout(blocks: _Blocks) -> NDArray[np.bool_]:
+    """A mask of the held-out blocks.
+
+    A block is held out when its hash is among the lowest 5 % of all possible values. Where that
+    takes less than one whole block or more than half of the text, the whole block with the lowest
+    hash is held out instead.
+    """
+    chosen = blocks.hashes < int(HELDOUT_FRACTION * 2**64)
+    if not blocks.size <= blocks.lengths[chosen].sum() <= blocks.lengths.sum() / 2:
+        lowest = np.lexsort((blocks.hashes, blocks.lengths < blocks.size))[0]
+        chosen = np.arange(len(chosen)) == lowest
+    return chosen
+
+
+def _choose_validation(
+    blocks: _Blocks, free: NDArray[np.intp], fraction: float
+) -> NDArray[np.bool_]:
+    """A mask of those of the ``free`` blocks, which are not held out, that are for validation.
+
+    Blocks are taken from the lowest hash on until they are ``fraction`` of the text, or would be
+    more than ``VALIDATION_BYTES``. Blocks of the same content are taken together, or else left:
+    what is also trained on would validate nothing.
+    """
+    text_bytes = int(blocks.lengths.sum())
+    if text_bytes < LEAST_VALIDATED_BYTES:
+        fraction = 0.0
+    wanted = min(fraction * text_bytes, VALIDATION_BYTES)
+    _, contents = np.unique(blocks.hashes[free], return_inverse=True)  # numbered by hash
+    sizes = np.bincount(contents, weights=blocks.lengths[free])  # bytes of all copies
+    fits = sizes <= max(wanted, blocks.size)
+    ends = np.cumsum(sizes * fits)
+    taken = fits & (ends - sizes < wanted) & (ends <= VALIDATION_BYTES)
+    return taken[contents]
+
+
+def _segments(
+    found: Scan, blocks: _Blocks, purposes: NDArray[np.int8]
+) -> tuple[list[Segment], list[Segment], list[Segment]]:
+    """The segments of each purpose. Those to train on have the end of each document."""
+    segments: tuple[list[Segment], list[Segment], list[Segment]] = ([], [], [])
+    for index, mine in enumerate(np.split(purposes, blocks.ends[:-1])):
+        for purpose, start, length in _runs(found.files[index].size, mine, blocks.size):
+            segments[purpose].append((index, start, length))
+        segments[_TRAIN].append((_MARKER, 0, 1))
     return segments
 
 
-def _runs(size: int, uses: NDArray[np.int8], block_bytes: int) -> Iterator[tuple[int, int, int]]:
-    """(use, start, length) of each run of blocks with the same use in a file of ``size`` bytes."""
-    edges = [0, *(np.flatnonzero(np.diff(uses)) + 1).tolist(), len(uses)]
+def _runs(
+    size: int, purposes: NDArray[np.int8], block_bytes: int
+) -> Iterator[tuple[int, int, int]]:
+    """(purpose, start, length) of each run of blocks in a file of ``size`` bytes: all blocks of a
+    run have one purpose."""
+    edges = [0, *(np.flatnonzero(np.diff(purposes)) + 1).tolist(), len(purposes)]
     for first, last in pairwise(edges):
         start = first * block_bytes
-        yield int(uses[first]), start, min(last * block_bytes, size) - start
+        yield int(purposes[first]), start, min(last * block_bytes, size) - start

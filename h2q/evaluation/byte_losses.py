@@ -27,7 +27,7 @@ _THREADS = min(4, os.cpu_count() or 1)  # that mix
 
 @torch.inference_mode()
 def byte_losses(
-    model: Transformer, rows: Sequence[bytes], dtype: torch.dtype, memory: Memory | None
+    model: Transformer, rows: Sequence[bytes], dtype: torch.dtype, memory: Memory | None = None
 ) -> Tensor:
     """Cross-entropy in nats, (N, T) float64: of the model with ``memory``, or of the model alone.
 
@@ -56,7 +56,7 @@ def byte_losses_of_both(
 
 @torch.inference_mode()
 def byte_losses_and_choices(
-    model: Transformer, rows: Sequence[bytes], dtype: torch.dtype, memory: Memory | None
+    model: Transformer, rows: Sequence[bytes], dtype: torch.dtype, memory: Memory | None = None
 ) -> tuple[Tensor, Tensor]:
     """``byte_losses``, and whether each byte is the model's first choice, (N, T) bool.
 

@@ -142,6 +142,7 @@ def challenger_config(recipe: Recipe, size_bytes: int, context_length: int) -> T
         decay_fraction=1.0,
         min_lr_ratio=recipe.min_lr_ratio,
         growth_fraction=0.0,  # all layers are there
+        validation_fraction=0.0,  # all of a lesson is taught
         # Documents are short, so windows may be short too. Updates then come more often.
         short_fraction=1.0 if context_length >= _LONG_WINDOW else 0.0,
         warmup_steps=int(_WARMUP_SHARE * steps),

@@ -66,7 +66,7 @@ def write(cycle: Cycle, plan: Plan) -> Lesson:
     # The replayed text is not filtered: it is not generated, and the champion was trained on it.
     documents, rejected = decontaminate(documents, held_out)
     replayed = size_of(documents) * share / (1 - share)
-    texts = own_text(setup.corpus.train, replayed, setup.seed, cycle.number - 1)
+    texts = own_text(setup.corpus.text, replayed, setup.seed, cycle.number - 1)
     write_lesson(documents, texts, cycle.paths, cycle.number, generator)
     lesson = Lesson(
         documents=len(documents),
@@ -118,7 +118,7 @@ def _passages(cycle: Cycle, size_bytes: float, generator: random.Random) -> list
     costs more than it brings."""
     setup = cycle.setup
     if setup.knowledge is None:
-        texts = own_text(setup.corpus.train, size_bytes, setup.seed, cycle.number - 1)
+        texts = own_text(setup.corpus.text, size_bytes, setup.seed, cycle.number - 1)
         return [Document(text, "passage", "training text") for text in texts]
     count = setup.knowledge.passage_count
     wanted = min(count, max(_POOL_PASSAGES, int(4 * size_bytes / _PASSAGE_BYTES)))

@@ -22,8 +22,7 @@ from h2q.memory.window import Evidence, Window
 
 _BLIND = Row(np.full(VOCAB, 1 / VOCAB, np.float32), np.zeros(EVIDENCE, np.float32))
 _CHEAP = 7  # bytes of a draft that cost almost nothing, as they are read with the last byte
-# A draft grows only while all its bytes are right with at least this probability.
-_LIKELY, _SURE = 0.01, 0.05
+_SURE = 0.05  # a draft grows longer only if all its bytes are right with at least this probability
 _WINDOWS_SHARE = 0.2  # of the window in a guess, beside the table
 
 
@@ -53,8 +52,7 @@ class Drafter:
         # The byte with the greatest p^(1/T) / noise is the one with the greatest p / noise^T.
         costs = self._temperature * np.log(np.maximum(noise, LEAST_NOISE))
         for row in costs:
-            least = _LIKELY if len(guess) < _CHEAP else _SURE
-            if not known or likely < least:
+            if not known or (len(guess) >= _CHEAP and likely < _SURE):
                 break
             byte = int((logs - row).argmax())
             likely *= math.exp(logs[byte])

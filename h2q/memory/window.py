@@ -86,11 +86,15 @@ def in_windows(windows: Sequence[bytes], known: Rows) -> tuple[Rows, Evidence]:
     latest = np.concatenate(
         [contexts(text)[1:-1] | np.uint64(index << 56) for index, text in enumerate(texts)]
     )
+    before = np.concatenate([np.arange(1, len(text)) for text in texts])  # bytes in the window
     evidence = np.zeros((len(byte), len(LENGTHS)), np.float32)
     scale = np.ones(len(byte))
     added = []
     for column, length in reversed(list(enumerate(LENGTHS))):
-        place, followed, counts = _earlier(latest >> np.uint64(8 * (MAX_ORDER - length)), byte)
+        whole = np.flatnonzero(before >= length)
+        context = latest[whole] >> np.uint64(8 * (MAX_ORDER - length))
+        index, followed, counts = _earlier(context, byte[whole])
+        place = whole[index]
         times = np.bincount(place, counts, len(byte))
         kinds = np.bincount(place, minlength=len(byte))
         evidence[:, column] = np.log1p(times)

@@ -10,10 +10,10 @@ from typing import Any
 from h2q.checkpoint.directory import CheckpointDirectory
 from h2q.checkpoint.model_file import load_model, save_model
 from h2q.checkpoint.saved_run import LogEntry, Position, load_best_weights
-from h2q.config import TrainingConfig
+from h2q.config import TrainingConfig, saved_training_config
 from h2q.model.transformer import Transformer
 from h2q.system.console import Console
-from h2q.system.errors import ModelFileError
+from h2q.system.errors import ModelFileError, SettingError
 from h2q.system.files import link_or_copy
 from h2q.system.paths import OutputPaths
 
@@ -64,7 +64,15 @@ def deliver(model: Transformer, provenance: dict[str, Any], paths: OutputPaths) 
     if paths.model.exists():
         with contextlib.suppress(ModelFileError):
             _, found = load_model(paths.model)
-            if {**found, **provenance} == found:
+            if _is_of_the_run(found, provenance):
                 return
         link_or_copy(paths.model, paths.previous_model)
     save_model(paths.model, model, provenance)
+
+
+def _is_of_the_run(found: dict[str, Any], provenance: dict[str, Any]) -> bool:
+    """Whether the model with the provenance ``found`` comes from the run that has ``provenance``:
+    all of the latter is in it, with the settings as a resumed run reads them."""
+    with contextlib.suppress(KeyError, TypeError, SettingError):
+        found = {**found, "training": asdict(saved_training_config(found["training"]))}
+    return {**found, **provenance} == found

@@ -86,8 +86,7 @@ class MemoryFitting:
     def whole(self, model: Transformer) -> Memory:
         """The memory of all of the training text, with the gate that fits ``model``."""
         gate = self.fitted(model).gate
-        counts = self._counted(Counts(), self._corpus.train)
-        pairs = self._counted(counts, self._corpus.validation).orders()
+        pairs = self._counted(Counts(), self._corpus.text).orders()
         return Memory(NgramTable(packed(pairs, self._table.order, self._budget_bytes)), gate)
 
 

@@ -183,6 +183,7 @@ class LocalModelTrainer:
                 between=lambda: self._leave_if(stop),
             )
             self.model.memory = self._memory.before()
+            self._tick()
 
     def _train_epoch(self, stop: Callable[[], bool], advance: Callable[[], None]) -> None:
         """Trains to the end of the epoch, or of the planned time."""
@@ -258,9 +259,8 @@ class LocalModelTrainer:
 
     def _tick(self) -> float:
         """Adds the time since the last call to that of the run; returns it, in seconds."""
-        now = time.monotonic()
-        seconds = now - self._clock
-        self._clock = now
+        before, self._clock = self._clock, time.monotonic()
+        seconds = self._clock - before
         self.position.seconds += seconds
         return seconds
 

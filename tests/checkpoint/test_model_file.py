@@ -8,6 +8,7 @@ from h2q.checkpoint.model_file import build_model, load_model, read_model_config
 from h2q.config import ModelConfig
 from h2q.model.transformer import Transformer
 from h2q.system.errors import ModelFileError, SaveFailed
+from tests.conftest import memory_of
 
 PROVENANCE = {"steps": 7, "corpus": "abc", "文": [1.5, None]}
 
@@ -185,27 +186,64 @@ def test_weights_that_do_not_fit_are_refused(path, model, change):
     assert refusal(path).key == "model.dimensions"
 
 
-@pytest.mark.parametrize("columns", [6, 7])
-def test_tables_of_drafts_of_today_and_before_are_read(path, model, columns):
-    model.drafts = torch.ones(3, columns, dtype=torch.uint8)
+def test_a_memory_is_read_as_it_was_saved(path, model):
+    model.memory = memory_of(b"some text, some more text")
     save_model(path, model, {})
-    assert load_model(path)[0].drafts.equal(model.drafts)
+    read = load_model(path)[0].memory.arrays()
+    assert read.keys() == model.memory.arrays().keys()
+    assert all((array == read[name]).all() for name, array in model.memory.arrays().items())
+
+
+def test_without_a_memory_none_is_read(path, model):
+    save_model(path, model, {})
+    assert load_model(path)[0].memory is None
 
 
 @pytest.mark.parametrize(
     "table",
-    [
-        torch.ones(3, 2, dtype=torch.uint8),
-        torch.ones(3, 8, dtype=torch.uint8),
-        torch.ones(3, 7),
-        torch.ones(7, dtype=torch.uint8),
-        torch.ones(2**18 + 1, 7, dtype=torch.uint8),
-    ],
-    ids=["narrow", "wide", "float", "flat", "long"],
+    [torch.ones(3, 7, dtype=torch.uint8), torch.ones(3, 6, dtype=torch.uint8), torch.ones(7)],
+    ids=["today", "before", "no table"],
 )
-def test_a_table_of_drafts_that_is_none_is_refused(path, model, table):
+def test_a_table_of_drafts_of_before_is_left_out(path, model, table):
     write(path, model, tensors={**model.state_dict(), "drafts": table})
-    assert refusal(path).key == "model.dimensions"
+    loaded = load_model(path)[0]
+    assert loaded.memory is None and torch.equal(loaded.output.weight, model.output.weight)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda array: array.float(),
+        lambda array: array[None],
+        lambda array: array[:-1].clone(),
+        lambda array: array * 0,
+    ],
+    ids=["float", "shape", "short", "no counts"],
+)
+def test_counts_that_are_no_counts_are_refused(path, model, damage):
+    arrays = memory_of(b"some text, some more text").arrays()
+    tensors = {f"memory.{name}": torch.from_numpy(array) for name, array in arrays.items()}
+    tensors["memory.1.counts"] = damage(tensors["memory.1.counts"])
+    write(path, model, tensors={**model.state_dict(), **tensors})
+    assert refusal(path).key == "model.memory"
+
+
+def test_a_gate_that_is_not_finite_is_refused(path, model):
+    model.memory = memory_of(b"some text, some more text")
+    model.memory.gate.output_bias[0] = float("nan")
+    save_model(path, model, {})
+    assert refusal(path).key == "model.memory"
+
+
+def test_a_flipped_bit_in_a_memory_is_seen(path, model):
+    """Also where the counts would still be counts."""
+    model.memory = memory_of(b"some text, some more text")
+    save_model(path, model, {})
+    data, counts = path.read_bytes(), model.memory.arrays()["3.counts"].tobytes()
+    assert data.count(counts) == 1
+    first = data.index(counts)
+    path.write_bytes(data[:first] + bytes([data[first] ^ 2]) + data[first + 1 :])
+    assert refusal(path).key == "model.damaged"
 
 
 def test_a_state_dict_of_another_program_is_foreign(path, model):

@@ -138,6 +138,16 @@ def test_the_best_weights_are_loaded(directory):
     assert same(load_best_weights(directory), TENSORS.weights)
 
 
+def test_a_run_from_before_there_was_a_validation_part_had_none(directory, load):
+    _, metadata = container.load(save_run(directory, some_run()))
+    del metadata["training"]["validation_fraction"]
+    path = directory.directory / "step_000000015.pt"
+    container.save(path, TENSORS.for_file(), metadata)
+    saved = load()
+    assert saved.path == path
+    assert saved.training_config == replace(some_run().training_config, validation_fraction=0.0)
+
+
 def test_a_missing_best_is_an_error(directory):
     with pytest.raises(ModelFileError):
         load_best_weights(directory)

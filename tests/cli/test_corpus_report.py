@@ -1,5 +1,7 @@
 """What the program says about a person's text before training on it."""
 
+import re
+
 import pytest
 
 from h2q.cli.corpus_report import LINE_COLUMNS, duplicates, report_text, sample_lines
@@ -47,6 +49,15 @@ def test_characters_and_lines_are_counted(folder, report):
     out, _ = report(encoding="gb18030")
     lines = first.count("\n") + second.count("\n")
     assert f"   {len(first + second):,} 个字符 | {lines:,} 行 | 训练 " in out
+
+
+@pytest.mark.parametrize("fraction", [0.0, 0.1])
+def test_each_part_of_the_text_is_accounted_for(folder, report, cache, fraction):
+    (folder / "a.txt").write_bytes(text_of(50_000))
+    out, _ = report(validation_fraction=fraction)
+    sizes = [int(size.replace(",", "")) for size in re.findall(r"([\d,]+) 字节", out)]
+    assert sum(sizes) == 50_000
+    assert len(sizes) == (3 if fraction else 2) and ("验证" in out) == bool(fraction)
 
 
 def test_three_lines_are_of_the_text_and_whole(folder, cache):

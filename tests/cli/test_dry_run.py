@@ -91,6 +91,15 @@ def test_text_that_is_there_is_what_is_tried(place, capsys):
     assert re.search(r"3 分钟内约 [\d,]+ 步", said)
 
 
+def test_the_text_is_split_as_a_run_would_split_it(place, capsys):
+    """With a model: as the model was trained, which was before there was a validation part."""
+    (place / "t.txt").write_text(make_text(20_000), encoding="utf-8")
+    flags = ("--mode", "evolve", "--data_dir", "t.txt", "--knowledge_dir", "kb")
+    assert "| 验证 " in said_by(capsys, *flags)
+    save_small_model(place, {"training": {"epochs": 1}})
+    assert "| 验证 " not in said_by(capsys, *flags, model={})
+
+
 def test_where_the_system_does_not_tell_the_memory_the_disk_is_told(place, capsys, monkeypatch):
     monkeypatch.setattr("h2q.cli.dry_run.peak_memory_bytes", lambda: 0)
     (place / "t.txt").write_text(make_text(6000), encoding="utf-8")

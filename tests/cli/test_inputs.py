@@ -1,6 +1,5 @@
 """The text and the knowledge base that a command opens."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,9 @@ from h2q.cli.inputs import (
     report_knowledge,
     require_usable,
     say_banner,
+    trained_with,
 )
+from h2q.config import TrainingConfig
 from h2q.system.console import Console
 from h2q.system.errors import CorpusError, KnowledgeError, SettingError
 from h2q.system.paths import OutputPaths, shipped_knowledge_dir
@@ -73,12 +74,28 @@ def test_text_is_opened_as_the_call_says(place):
     (place / "g.txt").write_bytes((CHINESE * 80).encode("gb18030"))
     call = training("--encoding", "gb18030", "--eval_dir", "t.txt")
     paths = OutputPaths(place / "out")
-    model = replace(call.model, context_length=64)
-    corpus = open_text(call, Path("g.txt"), paths, model, call.training)
-    assert len(corpus.validation) > 0
+    corpus = open_text(call, Path("g.txt"), paths, 64, TrainingConfig())
     assert corpus.scan.encodings == {"gb18030": 1}
     assert corpus.heldout_scan.files[0].path.name == "t.txt"
     assert any(paths.transcoded.iterdir())
+
+
+def test_a_validation_part_is_as_the_settings_say(place):
+    (place / "g.txt").write_text(make_text(40_000), encoding="utf-8")
+    for fraction in (0.0, 0.2):
+        config = TrainingConfig(validation_fraction=fraction)
+        corpus = open_text(training(), Path("g.txt"), OutputPaths(place / "out"), 64, config)
+        assert bool(len(corpus.validation)) == bool(fraction)
+
+
+def test_settings_of_a_model_are_those_it_was_trained_with():
+    assert trained_with({"training": {"epochs": 3, "validation_fraction": 0.1}}) == TrainingConfig(
+        epochs=3, validation_fraction=0.1
+    )
+    before = trained_with({"training": {"epochs": 3}})  # there was no validation part
+    assert before == TrainingConfig(epochs=3, validation_fraction=0.0)
+    unknown = ({}, {"training": None}, {"training": {"epochs": 0}}, {"training": {"other": 1}})
+    assert [trained_with(provenance) for provenance in unknown] == [None] * len(unknown)
 
 
 def test_the_knowledge_base_that_is_meant(place):

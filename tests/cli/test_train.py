@@ -353,6 +353,31 @@ def test_curves_begin_where_the_run_does(place, monkeypatch):
     assert begun[1::2] == ["closed", "closed"]
 
 
+def test_an_evolution_splits_the_text_as_the_base_was_trained(place, engine):
+    """Also where the settings file says otherwise meanwhile, and where the model is from before
+    there was a validation part."""
+    (place / "t.txt").write_text(make_text(40_000), encoding="utf-8")
+    split = {"validation_fraction": 0.1}
+    do("--epochs", 1, training=split)
+    _, provenance = load_model(place / MODEL_PATH)
+    do("--mode", "evolve", "--knowledge_dir", "kb", training={"validation_fraction": 0.2})
+    corpus, *_ = engine.given
+    assert len(corpus.validation) > 0 and corpus.fingerprint == provenance["corpus"]
+    save_small_model(place, {"training": {"epochs": 1}})
+    do("--mode", "evolve", "--knowledge_dir", "kb")
+    corpus, *_ = engine.given
+    assert len(corpus.validation) == 0 and corpus.fingerprint != provenance["corpus"]
+
+
+def test_a_run_goes_on_only_with_the_validation_part_that_it_had(place):
+    (place / "t.txt").write_text(make_text(40_000), encoding="utf-8")
+    do("--epochs", 1, training={"validation_fraction": 0.1})
+    do("--epochs", 2, "--resume")
+    assert load_model(place / MODEL_PATH)[1]["training"]["validation_fraction"] == 0.1
+    with pytest.raises(SettingError, match=r"validation_fraction=0\.1"):
+        do("--epochs", 3, "--resume", training={"validation_fraction": 0.2})
+
+
 def test_settings_of_evolution_reach_the_engine(place, engine):
     """Settings in the table of the file reach the engine; flags win over them."""
     save_small_model(place, {"training": {"lr": 0.5, "batch_size": 4}})
@@ -365,7 +390,7 @@ def test_settings_of_evolution_reach_the_engine(place, engine):
     assert evolution == EvolutionConfig(
         cycles=2, exposures=7, cycle_bytes=2048, replay_fraction=0.25
     )
-    # A base model of before had no validation part.
+    # The model was trained before there was a validation part.
     assert trained == TrainingConfig(lr=0.5, batch_size=4, clip_norm=3, validation_fraction=0.0)
     assert knowledge.passage_count == 6 and len(corpus.train) > 0 and not output_dir.parts
     assert engine.options["resume"] and engine.options["device"] in ("cpu", "cuda")

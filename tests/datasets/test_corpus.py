@@ -11,7 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from h2q.datasets.corpus import SMALL_BLOCK_BYTES, ByteStream, open_corpus
+from h2q.datasets.corpus import (
+    SMALL_BLOCK_BYTES,
+    SMALL_TEXT_BYTES,
+    VALIDATION_BYTES,
+    ByteStream,
+    open_corpus,
+)
 from h2q.datasets.text_files import BLOCK_BYTES
 from h2q.model.tokenizer import END_OF_DOCUMENT
 from h2q.system.errors import CorpusError
@@ -249,6 +255,198 @@ def test_fingerprint_names_the_text_and_the_split(folder, cache, tmp_path):
     (folder / "a.txt").write_bytes(text_of(2000, 5))
     prints += [fingerprint(), fingerprint(held)]
     assert len(set(prints)) == 5
+
+
+# Validation part
+
+
+def three_parts(text):
+    return pieces(text.train) + pieces(text.validation) + pieces(text.heldout)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    sizes=st.lists(st.integers(1, 60_000), min_size=1, max_size=5),
+    seed=st.integers(0, 9),
+    fraction=st.sampled_from([0.001, 0.03, 0.2, 0.5]),
+    split=st.booleans(),
+)
+def test_the_three_parts_are_a_partition(tmp_path_factory, sizes, seed, fraction, split):
+    folder = tmp_path_factory.mktemp("split")
+    sizes.append(2000)
+    for number, size in enumerate(sizes):
+        (folder / f"{number}.txt").write_bytes(text_of(size, seed + number))
+    options = {"context_length": CONTEXT, "heldout": None if split else stream_of([b"held"])}
+    before = open_corpus(folder, folder / "cache", **options)
+    text = open_corpus(folder, folder / "cache", validation_fraction=fraction, **options)
+    covered = [[] for _ in sizes]
+    for index, start, length in three_parts(text) if split else pieces(text.text):
+        covered[index] += range(start, start + length)
+    assert [sorted(positions) for positions in covered] == [list(range(size)) for size in sizes]
+    assert pieces(text.heldout) == pieces(before.heldout)
+    assert len(before.validation) == 0
+    assert len(text.text) == len(text.train) + len(text.validation) == len(before.train)
+    total = sum(sizes)
+    block_bytes = SMALL_BLOCK_BYTES if total < SMALL_TEXT_BYTES else BLOCK_BYTES
+    assert len(text.validation) < fraction * total + block_bytes
+    assert (len(text.validation) > 0) == (total >= 8192)
+    assert len(text.train) - len(sizes) >= CONTEXT
+
+
+@pytest.mark.parametrize(("size", "block_bytes"), [(30_000, 512), (1_000_000, 4096)])
+@pytest.mark.parametrize("split", [True, False])
+def test_blocks_with_the_next_hashes_are_for_validation(folder, cache, size, block_bytes, split):
+    """Fixed: with another choice, a resumed run would train on what is for validation."""
+    data = text_of(size, seed=1)
+    (folder / "a.txt").write_bytes(data)
+    held = None if split else stream_of([b"held"])
+    text = open_corpus(
+        folder, cache, context_length=CONTEXT, heldout=held, validation_fraction=0.06
+    )
+    blocks = [data[start : start + block_bytes] for start in range(0, size, block_bytes)]
+    free = set(blocks) - set(split_at(text.heldout, text.scan.files, block_bytes) if split else [])
+    lowest = sorted(free, key=lambda block: hashlib.sha256(block).digest())
+    sums = itertools.accumulate(map(len, lowest))
+    count = 1 + next(index for index, total in enumerate(sums) if total >= 0.06 * size)
+    validated = split_at(text.validation, text.scan.files, block_bytes)
+    assert count > 1
+    assert sorted(validated) == sorted(lowest[:count])
+
+
+def split_at(stream, files, block_bytes):
+    """The blocks of a stream."""
+    return [
+        data[start : start + block_bytes]
+        for data in contents(stream, files)
+        for start in range(0, len(data), block_bytes)
+    ]
+
+
+def validation_blocks(text, files=None):
+    """The blocks for validation, those of the named ``files`` only."""
+    stream = text.validation
+    return {
+        bytes_of(text.scan.files[index])[begin : begin + BLOCK_BYTES]
+        for index, start, length in pieces(stream)
+        for begin in range(start, start + length, BLOCK_BYTES)
+        if files is None or text.scan.files[index].path.name in files
+    }
+
+
+def test_validation_blocks_stay_when_files_are_renamed_and_their_order_when_some_are_added(
+    folder, cache
+):
+    """More text has a larger validation part, or its lowest hashes are others: of the text that was
+    there before, a few blocks more or less are chosen, still from the lowest hash on."""
+
+    def chosen(*files):
+        text = open_corpus(folder, cache, context_length=CONTEXT, validation_fraction=0.05)
+        return validation_blocks(text, files or None)
+
+    for number in range(3):
+        (folder / f"{number}.txt").write_bytes(text_of(200_000, number))
+    before = chosen()
+    (folder / "1.txt").rename(folder / "9.txt")
+    assert chosen() == before and len(before) == 8
+    (folder / "00.txt").write_bytes(text_of(300_000, 7))
+    after = chosen("0.txt", "2.txt", "9.txt")
+    fewer, more = sorted((before, after), key=len)
+    assert fewer <= more and len(fewer) > 3
+    assert (
+        set(sorted(more, key=lambda block: hashlib.sha256(block).digest())[: len(fewer)]) == fewer
+    )
+
+
+@pytest.mark.parametrize("tail", [0, 100])
+def test_a_validation_part_has_a_largest_size(folder, cache, tail):
+    """Whole blocks only, which with a short one among them do not quite fill it."""
+    (folder / "a.txt").write_bytes(text_of(700_000))
+    for number in range(tail):
+        (folder / f"{number}.txt").write_bytes(text_of(50, number + 1))
+    text = open_corpus(folder, cache, context_length=CONTEXT, validation_fraction=0.5)
+    assert VALIDATION_BYTES - BLOCK_BYTES < len(text.validation) <= VALIDATION_BYTES
+    assert tail or len(text.validation) == VALIDATION_BYTES
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"), [(8191, 0), (8192, 512), (32_767, 1024), (32_768, BLOCK_BYTES)]
+)
+def test_validation_parts_of_small_texts(folder, cache, size, expected):
+    (folder / "a.txt").write_bytes(text_of(size))
+    text = open_corpus(folder, cache, context_length=CONTEXT, validation_fraction=0.03)
+    assert len(text.validation) == expected
+
+
+def test_no_validation_part_where_too_little_to_train_on_would_remain(folder, cache):
+    (folder / "a.txt").write_bytes(text_of(8192))
+    sizes = []
+    for context_length in (7168, 7169, 7680):
+        text = open_corpus(folder, cache, context_length=context_length, validation_fraction=0.03)
+        sizes.append((len(text.train) - 1, len(text.validation)))
+    assert sizes == [(7168, 512), (7680, 0), (7680, 0)]
+
+
+def test_copies_of_a_block_are_not_parted(folder, cache):
+    """What is trained on too would validate nothing."""
+    blocks = [text_of(BLOCK_BYTES, seed) for seed in range(60)]
+    for number in range(3):
+        (folder / f"{number}.txt").write_bytes(b"".join(blocks))
+    text = open_corpus(folder, cache, context_length=CONTEXT, validation_fraction=0.1)
+    trained, validated = (
+        set(split_at(stream, text.scan.files, BLOCK_BYTES))
+        for stream in (text.train, text.validation)
+    )
+    assert len(validated) == 6 and len(text.validation) == 3 * 6 * BLOCK_BYTES
+    assert not trained & validated
+
+
+@pytest.mark.parametrize("line", [b"0123456789abcde\n", b"a"])
+def test_a_text_that_repeats_has_at_most_its_last_block_for_validation(folder, cache, line):
+    (folder / "a.txt").write_bytes((line * 40_100)[:40_100])
+    text = open_corpus(folder, cache, context_length=CONTEXT, validation_fraction=0.03)
+    assert len(text.validation) in (0, 40_100 % BLOCK_BYTES)
+
+
+def test_eval_path_leaves_the_lowest_hashes_for_validation(folder, cache, tmp_path):
+    (folder / "a.txt").write_bytes(text_of(100_000))
+    held = tmp_path / "held.txt"
+    held.write_bytes(text_of(300, 1))
+    text = open_corpus(
+        folder, cache, context_length=CONTEXT, eval_path=held, validation_fraction=0.03
+    )
+    blocks = [text_of(100_000)[start : start + BLOCK_BYTES] for start in range(0, 98_304, 4096)]
+    lowest = min(blocks, key=lambda block: hashlib.sha256(block).digest())
+    assert text.validation.read(0, len(text.validation)) == lowest
+    assert text.heldout.read(0, len(text.heldout)) == text_of(300, 1)
+
+
+def test_all_text_is_that_to_train_on_and_behind_it_the_validation_part(folder, cache):
+    (folder / "a.txt").write_bytes(text_of(50_000))
+    text = open_corpus(folder, cache, context_length=CONTEXT, validation_fraction=0.2)
+    trained, validated = (stream.read(0, len(stream)) for stream in (text.train, text.validation))
+    assert text.text.read(0, len(text.text)) == trained + validated
+    assert text.text.read(len(trained) - 5, 10) == trained[-5:] + validated[:5]
+
+
+def test_fingerprint_names_the_validation_part(folder, cache):
+    (folder / "a.txt").write_bytes(text_of(20_000))
+
+    def fingerprint(**options):
+        return open_corpus(folder, cache, context_length=CONTEXT, **options).fingerprint
+
+    without = fingerprint()
+    assert without == fingerprint(validation_fraction=0) == fingerprint(validation_fraction=0.0)
+    assert len({without, *(fingerprint(validation_fraction=part / 100) for part in (1, 2))}) == 3
+    digest = open_corpus(folder, cache, context_length=CONTEXT).scan.files[0].digest
+    assert without == hashlib.sha256(f"{digest}\nTrue".encode()).hexdigest(), "as in version 0.1.0"
+
+
+def test_an_empty_stream():
+    stream = ByteStream(MemoryReader([]), [])
+    assert (len(stream), stream.windows(CONTEXT, 1000), stream.read(0, 0)) == (0, [], b"")
+    other = stream_of([b"ab"])
+    for both in (stream.followed_by(other), other.followed_by(stream)):
+        assert pieces(both) == pieces(other) and len(both) == 3
 
 
 # Reading

@@ -3,10 +3,16 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from h2q.evaluation.byte_losses import byte_losses, byte_losses_and_choices
+from h2q.evaluation.byte_losses import (
+    byte_logits,
+    byte_losses,
+    byte_losses_and_choices,
+    byte_losses_of_both,
+)
 from h2q.model.tokenizer import PAD
 from h2q.model.transformer import Transformer
 from h2q.system.device import computing_in
+from tests.conftest import make_text, memory_of
 
 ROWS = [b"ab", b"a longer row of text", "中文".encode(), b"\xff\x00\x01 any bytes"]
 LONGEST = max(map(len, ROWS))
@@ -78,3 +84,23 @@ def test_later_bytes_and_padding_do_not_change_a_loss(model):
     together = byte_losses(model, [b"abcdefgh", b"abc"], torch.float32)
     assert np.allclose(alone[0], together[0, :2], rtol=1e-6)
     assert torch.equal(together[0, :2], together[1, :2])
+
+
+def test_with_a_memory_the_losses_are_those_of_the_mixture(tiny_model_config):
+    """Alone, with the memory, and both in one pass; with rows of different lengths."""
+    model = Transformer(tiny_model_config).initialize(seed=0).eval()
+    text = make_text(4_000).encode()
+    memory = memory_of(text)
+    rows = [text[:40], text[100:165], text[7:9], text[50:51]]
+    alone, together = byte_losses_of_both(model, rows, torch.float32, memory)
+    assert torch.equal(alone, byte_losses(model, rows, torch.float32))
+    assert torch.equal(together, byte_losses(model, rows, torch.float32, memory))
+    logits = byte_logits(model, rows, torch.float32)
+    for number, row in enumerate(rows[:3]):
+        count = len(row) - 1
+        mixed = memory.mix(logits[number, :count].numpy(), memory.recall([row]))
+        wanted = F.cross_entropy(
+            torch.from_numpy(mixed), torch.tensor([*row[1:]]), reduction="none"
+        )
+        assert together[number, :count] == pytest.approx(wanted.double(), abs=1e-5)
+    assert together[0, :39].mean() < alone[0, :39].mean()

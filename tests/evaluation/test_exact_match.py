@@ -14,9 +14,9 @@ from h2q.evaluation.exact_match import (
     score,
 )
 from h2q.model.decoder import Decoder
-from h2q.model.ngram import draft_table
 from h2q.model.tokenizer import END_OF_DOCUMENT, PAD
 from h2q.model.transformer import Transformer
+from tests.conftest import memory_of
 
 
 @pytest.fixture
@@ -59,6 +59,15 @@ def test_a_match_is_what_greedy_decoding_writes(model):
     assert answer(model, ["Who?"]) == [b""]
 
 
+def test_with_a_memory_a_match_is_what_is_written(model):
+    """Where the memory knows the answer, and where it knows another one."""
+    facts = "\n\nWho?\nmyself\n\n\nWhat is it?\none\n\n\nWhere\nthere\n" * 30
+    model.memory = memory_of(facts.encode())
+    written = answer(model, [question.prompt for question in QUESTIONS])
+    assert written == [b"myself", b"one", b"there"]
+    assert score(model, QUESTIONS).correct.tolist() == [True, True, False]
+
+
 def test_greedy_answers_are_those_of_full_passes(model, unrounded):
     """With prompts of different lengths, in the order given."""
     prompts = [b"abc", b"de", b"xyz", b"abc"]
@@ -94,10 +103,15 @@ def test_no_answer_costs_more_than_a_guess(model):
 
 
 def plain_loop(model: Transformer, prompt: bytes, max_bytes: int, stop: str | None) -> bytes:
-    """One prompt alone, a byte in each pass: the definition of what ``continue_prompts`` writes."""
+    """One prompt alone, a byte in each pass, no drafts: the definition of what ``continue_prompts``
+    writes."""
     decoder, unread, written = Decoder(model), prompt, bytearray()
     for _ in range(max_bytes):
         [logits] = decoder.read([(0, unread)])
+        if model.memory is not None:
+            text = prompt + written + b"?"
+            recalled = model.memory.recall([text]).part(slice(len(text) - 2, None))
+            logits = model.memory.mix(logits[-1:], recalled)
         logits[-1][PAD] = -np.inf
         byte = int(logits[-1].argmax())
         if byte == END_OF_DOCUMENT or (stop is not None and byte == ord(stop)):
@@ -121,15 +135,16 @@ def random_model(config, seed: int) -> Transformer:
 @pytest.mark.parametrize("seed", [0, 1, 5])
 @pytest.mark.parametrize("stop", ["\n", "e", None])
 def test_texts_are_those_of_a_plain_loop(tiny_model_config, seed, stop):
-    """Byte for byte, with and without drafts, for more prompts than are written at once, up to a
-    full context."""
+    """Byte for byte, for more prompts than are written at once, up to a full context: without a
+    memory, and with one that makes drafts, of which many are right."""
     model = random_model(replace(tiny_model_config, context_length=89), seed)
     random = np.random.default_rng(seed)
     prompts = [random.bytes(size) for size in (50, *map(int, random.integers(1, 51, 30)))]
     wanted = [plain_loop(model, prompt, 40, stop) for prompt in prompts]
     assert continue_prompts(model, prompts, 40, stop=stop) == wanted
-    model.drafts = torch.from_numpy(draft_table(b"".join(wanted)))  # many guesses are right
-    assert continue_prompts(model, prompts, 40, stop=stop) == wanted
+    model.memory = memory_of(b"".join(wanted))
+    mixed = [plain_loop(model, prompt, 40, stop) for prompt in prompts]
+    assert continue_prompts(model, prompts, 40, stop=stop) == mixed != wanted
     assert len(set(map(len, wanted))) > 3, "texts end at different places"
     with pytest.raises(UnicodeDecodeError):
         b"".join(wanted).decode()

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from h2q.datasets.corpus import open_corpus
-from h2q.evaluation.held_out import evaluate, perplexity
+from h2q.evaluation.held_out import evaluate, evaluate_both, perplexity
 from h2q.model.transformer import Transformer
-from tests.conftest import make_text
+from tests.conftest import make_text, memory_of
 
 
 @pytest.fixture
@@ -66,3 +66,19 @@ def test_bfloat16_is_close_to_float32(model, heldout):
 def test_perplexity_of_a_hopeless_loss_is_still_a_number():
     assert math.isfinite(perplexity(1e6))
     assert perplexity(2.0) == math.exp(2.0)
+
+
+def test_both_losses_in_one_pass_are_those_of_two(model, heldout):
+    memory = memory_of(make_text(3000).encode())
+    alone, together = evaluate_both(model, heldout, memory, limit_bytes=2000)
+    assert np.array_equal(alone.sums, evaluate(model, heldout, limit_bytes=2000).sums)
+    with_memory = evaluate(model, heldout, limit_bytes=2000, memory=memory)
+    assert np.array_equal(together.sums, with_memory.sums)
+    assert together.predicted_bytes == alone.predicted_bytes
+    assert together.loss < 0.7 * alone.loss
+
+
+def test_without_a_memory_there_is_one_loss(model, heldout):
+    alone, together = evaluate_both(model, heldout, None, limit_bytes=2000)
+    assert np.array_equal(alone.sums, evaluate(model, heldout, limit_bytes=2000).sums)
+    assert together is None

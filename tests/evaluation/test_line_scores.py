@@ -6,10 +6,11 @@ import pytest
 import torch
 
 from h2q.checkpoint.model_file import save_model
+from h2q.evaluation.byte_losses import byte_losses
 from h2q.evaluation.line_scores import Score, byte_nats, score_lines
 from h2q.model.tokenizer import END_OF_DOCUMENT
 from h2q.model.transformer import Transformer
-from tests.conftest import chat, make_text
+from tests.conftest import chat, make_text, memory_of
 
 
 @pytest.fixture
@@ -39,6 +40,17 @@ def test_each_byte_is_predicted_once_with_enough_before_it(model, size):
         logits = model(torch.tensor([list(whole[start:index])]))[0, -1].double()
         wanted = -logits.log_softmax(-1)[whole[index]].item()
         assert nats[index - 1] == pytest.approx(wanted, abs=1e-4)
+
+
+def test_a_memory_counts(model):
+    """A model is measured as a person uses it."""
+    text = make_text(60).encode()
+    model.memory = memory_of(make_text(3000).encode())
+    [(_, nats)] = byte_nats(model, iter([text]))
+    row = bytes([END_OF_DOCUMENT]) + text
+    [wanted] = byte_losses(model, [row], torch.float32, model.memory)
+    [alone] = byte_losses(model, [row], torch.float32)
+    assert (nats == wanted.numpy()).all() and nats.sum() < alone.sum()
 
 
 def test_lines_add_up_to_the_file(model):

@@ -27,7 +27,9 @@ from tests.conftest import make_text
 MODEL = ModelConfig(
     embed_dim=32, n_heads=2, n_layers=1, context_length=64, feedforward_dim=64, dropout=0.0
 )
-TRAINING = TrainingConfig(epochs=1, lr=3e-3, save_interval_seconds=1.0, eval_bytes=2048)
+TRAINING = TrainingConfig(
+    epochs=1, lr=3e-3, save_interval_seconds=1.0, eval_bytes=2048, validation_fraction=0.0
+)
 CONFIG = EvolutionConfig(
     cycles=2, cycle_bytes=50_000, exposures=100, lr=1.5e-2, replay_fraction=0.2
 )

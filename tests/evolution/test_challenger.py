@@ -23,12 +23,13 @@ from tests.evolution.conftest import cycle_of, interrupt, plan_of
 
 
 def test_settings_are_those_of_the_base_but_for_the_recipe():
-    base = TrainingConfig(batch_size=8, clip_norm=0.7)
+    base = TrainingConfig(batch_size=8, clip_norm=0.7, validation_fraction=0.1)
     config = challenger_config(Recipe(base, 1e-3, seed=5), 512 * 4 * 100, 512)
     assert (config.clip_norm, config.batch_size, config.epochs, config.seed) == (0.7, 4, 1, 5)
     assert (config.lr, config.muon_lr) == (1e-3, pytest.approx(6e-4))
     assert config.warmup_steps == 5  # of 100
     assert config.short_fraction == 1.0
+    assert config.validation_fraction == 0.0
     assert challenger_config(Recipe(base, 1e-3, seed=5), 10_000, 256).short_fraction == 0.0
 
 

@@ -1,5 +1,6 @@
 import json
 import random
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -49,6 +50,22 @@ def test_without_a_knowledge_base_the_text_itself_is_taught(output):
     assert made.kinds.keys() == {"passage"} and made.replay_bytes == 0
     assert 0 < made.bytes <= 4200
     assert text.split()[0] in (output / "text" / "t.txt").read_text(encoding="utf-8")
+
+
+def test_the_validation_part_is_replayed_and_taught_as_any_training_text(output):
+    path = output / "text" / "t.txt"
+    path.write_text("".join(f"{number} " for number in range(4000)))
+    corpus = open_corpus(
+        output / "text", output / "cache", context_length=64, validation_fraction=0.1
+    )
+    validated = corpus.validation.read(100, 200).decode()
+    for prose in (True, False):
+        engine = driver.engine(output, prose=prose)
+        engine.setup = replace(engine.setup, corpus=corpus)
+        plan = plan_of(facts=[] if prose else ["f0"], exposures=1500, teaches_prose=prose)
+        cycle = cycle_of(engine, size_bytes=40_000)
+        cycle = replace(cycle, config=replace(cycle.config, replay_fraction=0.6))
+        assert validated in kinds_and_text(cycle, plan)[1]
 
 
 def test_passages_are_chosen_by_what_became_cheaper_since_the_ancestor(output, monkeypatch):

@@ -4,12 +4,13 @@ import pytest
 import torch
 
 from h2q.config import ModelConfig, SamplingConfig
+from h2q.evaluation.byte_losses import byte_losses
 from h2q.generation.generate import Stream, generate, generate_batch, step
 from h2q.generation.grammar import TEXT
 from h2q.model.decoder import Decoder
-from h2q.model.ngram import draft_table
 from h2q.model.tokenizer import END_OF_DOCUMENT
 from h2q.model.transformer import Transformer
+from tests.conftest import memory_of
 
 
 @pytest.fixture
@@ -122,12 +123,12 @@ def test_prompt_longer_than_the_context_counts_by_its_end(model):
 
 
 def drafting(model):
-    """A model with a draft table that is often right and often wrong."""
+    """A model with a memory, whose drafts are often right and often wrong."""
     text = b"".join(
         bytes(generate(model, bytes([97 + seed]), SamplingConfig(max_length=150, seed=seed)))
         for seed in range(3)
     )
-    model.drafts = torch.from_numpy(draft_table(text))
+    model.memory = memory_of(text)
     return model
 
 
@@ -155,10 +156,11 @@ def test_drafts_change_nothing_but_the_number_of_passes(model, settings, monkeyp
         passes.clear()
 
 
-def test_with_drafts_the_distribution_is_that_of_the_model(tiny_model_config):
-    """Chi-squared of pairs of bytes against the probabilities of full passes without a cache.
+def test_with_drafts_the_distribution_is_that_of_the_mixture(tiny_model_config):
+    """Chi-squared of pairs of bytes against the probabilities of full passes without a cache, mixed
+    with those of the memory.
 
-    The draft table is right in a part of the cases, so both kept and refused drafts count.
+    The memory is right in a part of the cases, so both kept and refused drafts count.
     """
     model = Transformer(tiny_model_config).initialize(seed=0).eval().requires_grad_(False)
     model.output.weight.normal_(std=0.7, generator=torch.Generator().manual_seed(3))
@@ -166,9 +168,15 @@ def test_with_drafts_the_distribution_is_that_of_the_model(tiny_model_config):
     letters[list(b"abc")] = 0.0
     model.output.bias.add_(letters)
     prompt = b"abcabc"
-    model.drafts = torch.from_numpy(draft_table(b"abcabcabcabbcaacabcabcbbabcabc" * 3))
-    after = {first: model(torch.tensor([list(prompt + bytes([first]))]))[0, -1] for first in b"abc"}
-    first = model(torch.tensor([list(prompt)]))[0, -1].softmax(-1)
+    model.memory = memory_of(b"abcabcabcabbcaacabcabcbbabcabc" * 3)
+
+    def mixed(text):
+        logits = model(torch.tensor([list(text)]))[0, -1:].numpy()
+        recalled = model.memory.recall([text + b"?"]).part(slice(len(text) - 1, None))
+        return torch.from_numpy(model.memory.mix(logits, recalled))[0]
+
+    after = {first: mixed(prompt + bytes([first])) for first in b"abc"}
+    first = mixed(prompt).softmax(-1)
     draws = 1000
     sampling = [SamplingConfig(temperature=1.0, max_length=2, seed=seed) for seed in range(draws)]
     decoder = Decoder(model)
@@ -191,8 +199,10 @@ def test_with_drafts_the_distribution_is_that_of_the_model(tiny_model_config):
     assert statistic < 26.1  # 99.9 % of chi-squared, eight degrees of freedom
 
 
-def test_same_seed_same_text_alone_or_among_64(model):
-    """Prompts of many lengths, each with its own settings, and more than fit at once."""
+@pytest.mark.parametrize("draft", [True, False])
+def test_same_seed_same_text_alone_or_among_64(model, draft):
+    """Prompts of many lengths, each with its own settings, more than fit at once, and past the
+    context; with a memory. The text that is written alone has drafts."""
     drafting(never_ending(model))
     length = model.config.context_length
     prompts = [(b"the cat sat on a mat " * 9)[: 1 + 7 * i % 150] for i in range(70)]
@@ -200,7 +210,7 @@ def test_same_seed_same_text_alone_or_among_64(model):
         SamplingConfig(seed=i, max_length=20 + i % (length + 9), **SETTINGS[i % 4])
         for i in range(70)
     ]
-    together = generate_batch(model, prompts, sampling)
+    together = generate_batch(model, prompts, sampling, draft=draft)
     decoder = Decoder(model)
     for number in (0, 1, 2, 3, 17, 42, 63, 64, 69):
         alone = bytes(generate(decoder, prompts[number], sampling[number]))
@@ -221,6 +231,15 @@ def test_bits_are_those_of_the_model(model, unrounded):
         logits = model(torch.tensor([list(text)]))[0].double().log_softmax(-1)
         wanted = -sum(logits[i - 1, text[i]].item() for i in range(len(prompt), len(text)))
         assert got.nats == pytest.approx(wanted, rel=1e-4)
+
+
+def test_with_a_memory_bits_are_those_of_the_mixture(model, unrounded):
+    drafting(never_ending(model))
+    prompt = b"hello "
+    [got] = generate_batch(model, [prompt], [SamplingConfig(max_length=40)])
+    text = prompt + got.text
+    [losses] = byte_losses(model, [text], torch.float32, model.memory)
+    assert got.nats == pytest.approx(losses[len(prompt) - 1 :].sum().item(), rel=1e-4)
 
 
 def test_a_stop_string_ends_the_text_and_is_no_part_of_it(model):

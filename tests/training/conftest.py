@@ -10,7 +10,7 @@ from h2q.datasets.corpus import open_corpus
 from h2q.system.console import Console
 from h2q.training.trainer import LocalModelTrainer
 
-CONFIG = TrainingConfig(epochs=2, lr=1e-3)
+CONFIG = TrainingConfig(epochs=2, lr=1e-3, validation_fraction=0.0)
 GROWING = replace(CONFIG, growth_fraction=0.5)
 DEEP = ModelConfig(
     embed_dim=32, n_heads=2, n_layers=5, context_length=64, feedforward_dim=64, dropout=0.0

@@ -41,7 +41,12 @@ training_config = replace(
 )
 module._SAMPLE = SamplingConfig(max_length=8)  # one is shown at each save; a whole one takes longer
 trainer = LocalModelTrainer(
-    open_corpus(arguments.text, arguments.output / "cache", context_length=64),
+    open_corpus(
+        arguments.text,
+        arguments.output / "cache",
+        context_length=64,
+        validation_fraction=training_config.validation_fraction,
+    ),
     arguments.output,
     model_config,
     training_config,

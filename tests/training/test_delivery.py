@@ -29,7 +29,8 @@ def test_resuming_a_finished_run_changes_nothing(make_trainer, tmp_path):
     after = {p: p.read_bytes() for p in (tmp_path / "out").rglob("*") if p.is_file()}
     assert before == after
     # An evolution that was killed here goes on with the model that is returned.
-    assert model.drafts.equal(load_model(tmp_path / "out" / MODEL_PATH)[0].drafts)
+    saved = load_model(tmp_path / "out" / MODEL_PATH)[0].memory.arrays()
+    assert all((saved[name] == array).all() for name, array in model.memory.arrays().items())
 
 
 def test_resuming_a_finished_run_leaves_the_model_that_evolved_from_it(make_trainer, tmp_path):
@@ -41,6 +42,19 @@ def test_resuming_a_finished_run_leaves_the_model_that_evolved_from_it(make_trai
     save_model(path, model, {**provenance, "evolution_cycle": 1})
     evolved = path.read_bytes()
     resume(make_trainer, tmp_path).train()
+    assert path.read_bytes() == evolved
+
+
+def test_a_model_from_before_there_was_a_validation_part_is_of_the_run(make_trainer, tmp_path):
+    """Its settings lack one that the resumed run has."""
+    config = replace(CONFIG, validation_fraction=0.0)
+    model = make_trainer(config).train()
+    path = tmp_path / "out" / MODEL_PATH
+    _, provenance = load_model(path)
+    del provenance["training"]["validation_fraction"]
+    save_model(path, model, {**provenance, "evolution_cycle": 1})
+    evolved = path.read_bytes()
+    resume(make_trainer, tmp_path, config).train()
     assert path.read_bytes() == evolved
 
 

@@ -57,7 +57,7 @@ def assert_same(first: Path, second: Path) -> None:
 @pytest.fixture(scope="module")
 def text(tmp_path_factory):
     path = tmp_path_factory.mktemp("text") / "text.txt"
-    path.write_text(make_text(9000), encoding="utf-8")
+    path.write_text(make_text(9600), encoding="utf-8")
     return path
 
 
@@ -68,7 +68,7 @@ def preset(request):
 
 @pytest.fixture(scope="module")
 def uninterrupted(preset, text, tmp_path_factory):
-    """17 batches an epoch, 3 epochs, never stopped."""
+    """17 batches an epoch, 3 epochs, never stopped; with a validation part."""
     output = tmp_path_factory.mktemp("straight")
     assert drive(preset, text, output).returncode == 0
     return output
@@ -127,7 +127,11 @@ def test_command_line_killed_and_resumed(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "change", [{"lr": 2e-3}, {"seed": 7}, {"batch_size": 4}, {"weight_decay": 0.5}]
+    "change",
+    [
+        *({"lr": 2e-3}, {"seed": 7}, {"batch_size": 4}, {"weight_decay": 0.5}),
+        {"validation_fraction": 0.1},
+    ],
 )
 def test_resuming_with_other_settings_is_refused(make_trainer, tmp_path, interrupted, change):
     name, value = next(iter(change.items()))

@@ -17,11 +17,12 @@ MESSAGES: dict[str, tuple[str, str]] = {
     ),
     "train.skipped_count": ("跳过 {count}（{why}）", "skipped {count} ({why})"),
     "train.text": (
-        "   {characters:,} 个字符 | {lines:,} 行 | 训练 {train:,} 字节 | 验证 {validation:,} 字节 | "
+        "   {characters:,} 个字符 | {lines:,} 行 | 训练 {train:,} 字节{validation} | "
         "评估 {heldout:,} 字节",
-        "   {characters:,} characters | {lines:,} lines | training {train:,} bytes | "
-        "validation {validation:,} bytes | held out {heldout:,} bytes",
+        "   {characters:,} characters | {lines:,} lines | training {train:,} bytes{validation} | "
+        "held out {heldout:,} bytes",
     ),
+    "train.validation": (" | 验证 {size:,} 字节", " | validation {size:,} bytes"),
     "train.file": (
         "   {encoding}  {name}（{size:,} 字节）",
         "   {encoding}  {name} ({size:,} bytes)",
