@@ -54,10 +54,12 @@ def prompts(case: str, text: Path) -> list[bytes]:
     return found
 
 
-def ours(case: str, model_path: Path, text: Path, draft: bool):
+def ours(case: str, model_path: Path, text: Path, draft: bool, memory: bool = True):
     """Turns of the program as ``local_inference_demo.py`` runs it; a text that ends early is
-    followed by another one."""
+    followed by another one. Without ``memory``, the Transformer writes alone."""
     model, _ = load_model(model_path)
+    if not memory:
+        model.memory = None
     streams, _, length = CASES[case]
     decoder = Decoder(model, streams)
     given = prompts(case, text)

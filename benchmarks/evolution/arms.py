@@ -46,10 +46,21 @@ FORWARD_COST = 1 / 3  # cost of a byte that is only predicted, relative to one t
 
 
 def base_model(
-    directory: Path, text: Path, model: ModelConfig, epochs: int, seed: int, batch_size: int
+    directory: Path,
+    text: Path,
+    model: ModelConfig,
+    epochs: int,
+    seed: int,
+    batch_size: int,
+    validation_fraction: float = 0.0,
 ) -> tuple[Corpus, TrainingConfig]:
     """Trains the base below ``directory`` if it is not there; returns its text and settings."""
-    corpus = open_corpus(text, directory / "cache", context_length=model.context_length)
+    corpus = open_corpus(
+        text,
+        directory / "cache",
+        context_length=model.context_length,
+        validation_fraction=validation_fraction,
+    )
     config = TrainingConfig(
         epochs=epochs,
         lr=5e-3,
