@@ -8,6 +8,8 @@ _.train_perplexity
 _.eval_loss
 _.eval_perplexity
 _.eval_bits_per_byte
+_.memory_eval_loss
+_.memory_eval_bits_per_byte
 _.asked_on_dev
 _.known_on_dev
 _.prose_difference
