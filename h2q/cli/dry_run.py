@@ -29,6 +29,7 @@ from h2q.training.cost import checkpoint_bytes, time_steps
 from h2q.training.trainer import LocalModelTrainer
 
 _TIMED_STEPS = 3
+_MEMORY_SHARE = 6  # bytes in the model file for each byte of a text of 1 MB; fewer for a larger one
 
 
 def dry_run(call: TrainingCall, console: Console) -> None:
@@ -104,6 +105,7 @@ def _say_cost(trainer: LocalModelTrainer, console: Console) -> None:
     else:
         console.say("dry.time", **values)
     checkpoint = checkpoint_bytes(trainer)
-    disk = (KEEP + 1) * checkpoint + 4 * trainer.model.parameter_count()
+    memory = min(trainer.config.memory_bytes, _MEMORY_SHARE * len(trainer.corpus.train))
+    disk = (KEEP + 1) * checkpoint + 4 * trainer.model.parameter_count() + memory
     key = "dry.memory" if (peak := peak_memory_bytes()) else "dry.disk"
     console.say(key, peak=peak / 1e9, checkpoint=checkpoint / 1e6, disk=disk / 1e6)

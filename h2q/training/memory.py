@@ -16,10 +16,11 @@ from torch import Tensor
 from h2q.datasets.corpus import ByteStream, Corpus
 from h2q.evaluation.byte_losses import byte_logits
 from h2q.evaluation.held_out import EVALUATION_BATCH
-from h2q.memory.counts import Counts, contexts
+from h2q.memory.counts import Counts, Pairs, contexts
 from h2q.memory.mixture import CLIPPED, Gate, Memory, Recalled, neutral_gate
 from h2q.memory.table import NgramTable, packed
 from h2q.model.transformer import Transformer
+from h2q.system.console import Console
 
 _ORDERS = range(4, 8)  # bytes of context, among which the validation part chooses
 _ORDER_UNCHOSEN = 6  # where there is no validation part
@@ -44,27 +45,32 @@ class MemoryFitting:
         budget_bytes: int,
         dtype: torch.dtype,
         between: Callable[[], None] = lambda: None,
+        console: Console | None = None,
     ):
         """Counts the training text without its validation part. ``between`` is called now and then,
         and may raise."""
+        self._console = console or Console(silent=True)
         self._corpus = corpus
         self._budget_bytes = budget_bytes
         self._dtype = dtype
         self._between = between
         windows = corpus.validation.windows(context_length, _FIT_BYTES)
         self._rows = [corpus.validation.read(start, count + 1) for start, count in windows]
-        self._table = self._choose_table(self._counted(Counts(), corpus.train))
+        with self._console.passing("train.counting"):
+            self._table = self._choose_table(self._counted(corpus.train))
+        self._console.say(
+            "train.memory", order=self._table.order, size=self._table.size_bytes / 1e6
+        )
 
-    def _counted(self, counts: Counts, text: ByteStream) -> Counts:
+    def _counted(self, text: ByteStream) -> list[Pairs]:
         def read(start: int, length: int) -> bytes:
             self._between()
             return text.read(start, length)
 
-        return counts.add(read, len(text))
+        return Counts().add(read, len(text)).orders()
 
-    def _choose_table(self, counts: Counts) -> NgramTable:
+    def _choose_table(self, pairs: list[Pairs]) -> NgramTable:
         """The table whose order predicts the validation part best."""
-        pairs = counts.orders()
         if not self._rows:
             return NgramTable(packed(pairs, _ORDER_UNCHOSEN, self._budget_bytes))
         tables = [NgramTable(packed(pairs, order, self._budget_bytes)) for order in _ORDERS]
@@ -86,7 +92,8 @@ class MemoryFitting:
     def whole(self, model: Transformer) -> Memory:
         """The memory of all of the training text, with the gate that fits ``model``."""
         gate = self.fitted(model).gate
-        pairs = self._counted(Counts(), self._corpus.text).orders()
+        with self._console.passing("train.counting"):
+            pairs = self._counted(self._corpus.text)
         return Memory(NgramTable(packed(pairs, self._table.order, self._budget_bytes)), gate)
 
 

@@ -160,13 +160,14 @@ class LocalModelTrainer:
             previous = self.checkpoints.set_aside(self.paths.training_log)
             self.console.say("train.set_aside", path=previous)
         self._clock = time.monotonic()
-        with stop_requests() as stop, self.progress.bar() as advance:
+        with stop_requests() as stop:
             self._remember(stop)
-            while not self.finished:
-                self._train_epoch(stop, advance)
-                path = self._finish_epoch(stop)
-                if stop() and not self.finished:
-                    raise Interrupted("train.interrupted", step=self.position.step, path=path)
+            with self.progress.bar() as advance:
+                while not self.finished:
+                    self._train_epoch(stop, advance)
+                    path = self._finish_epoch(stop)
+                    if stop() and not self.finished:
+                        raise Interrupted("train.interrupted", step=self.position.step, path=path)
         if self.schedule.stopped_early(self.position):
             self.console.say("train.stopped_early", epochs=self.config.patience)
         self._deliver()
@@ -175,12 +176,9 @@ class LocalModelTrainer:
     def _remember(self, stop: Callable[[], bool]) -> None:
         """Counts the text for the model's memory. Fine-tuning keeps the memory that there is."""
         if self._fine_tuning is None and self.config.memory_bytes:
+            length, size = self.model.config.context_length, self.config.memory_bytes
             self._memory = MemoryFitting(
-                self.corpus,
-                self.model.config.context_length,
-                self.config.memory_bytes,
-                self.dtype,
-                between=lambda: self._leave_if(stop),
+                self.corpus, length, size, self.dtype, lambda: self._leave_if(stop), self.console
             )
             self.model.memory = self._memory.before()
             self._tick()
@@ -268,10 +266,10 @@ class LocalModelTrainer:
         self.optimizers.set_rate(self.schedule.rate_share(self.position))
 
     def _leave_if(self, stop: Callable[[], bool]) -> None:
-        """Saves and raises ``Interrupted`` when asked to stop: after a step, or in an evaluation,
-        which a resumed run then begins anew."""
+        """Saves and raises ``Interrupted`` when asked to stop. A resumed run begins counting or an
+        evaluation anew. Before the first step there is nothing to save."""
         if stop():
-            path = self._save()
+            path = self._save() if self.position.step else self.checkpoints.directory
             raise Interrupted("train.interrupted", step=self.position.step, path=path)
 
     def _finish_epoch(self, stop: Callable[[], bool]) -> Path:

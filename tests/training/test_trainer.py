@@ -10,9 +10,11 @@ import pytest
 import torch
 
 from h2q.checkpoint.model_file import load_model
+from h2q.checkpoint.saved_run import load_saved_run
 from h2q.config import PRESETS, TrainingConfig
 from h2q.datasets.corpus import open_corpus
 from h2q.evaluation import held_out
+from h2q.system.console import Console
 from h2q.system.device import choose_dtype
 from h2q.system.errors import (
     Interrupted,
@@ -279,3 +281,12 @@ def test_shakespeare_is_learnt(tmp_path, tiny_model_config):
     )
     trainer.train()
     assert trainer.position.log[-1]["eval_loss"] < 2.6  # letters by themselves: about 3.3
+
+
+def test_a_run_that_is_stopped_while_the_text_is_counted_begins_anew(make_trainer, tmp_path):
+    """There is nothing to save yet, so there is no checkpoint that could not be resumed."""
+    trainer = make_trainer()
+    trainer._remember(lambda: False)
+    with pytest.raises(Interrupted):
+        trainer._remember(lambda: True)
+    assert load_saved_run(tmp_path / "out", Console()) is None

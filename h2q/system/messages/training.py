@@ -47,6 +47,11 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "🧠 Model: {parameters:.2f}M parameters | {batches} batches an epoch | "
         "{minutes:g} minutes of training",
     ),
+    "train.counting": ("正在数训练文本…", "Counting the text …"),
+    "train.memory": (
+        "🗂️ 记忆: 至多 {order} 个字节的段落 | {size:.1f} MB",
+        "🗂️ Memory: passages of up to {order} bytes | {size:.1f} MB",
+    ),
     "train.set_aside": (
         "📦 上一次训练的检查点和日志已移到 {path}。",
         "📦 Checkpoints and log of the run before were moved to {path}.",
