@@ -11,15 +11,16 @@ import sys
 import pytest
 import torch
 
-from h2q.checkpoint.model_file import save_model
+from h2q.checkpoint.model_file import load_model, save_model
 from h2q.cli.infer import DEMO_PROMPTS, infer
 from h2q.config import ModelConfig
 from h2q.model.transformer import Transformer
 from h2q.system.console import Console
 from h2q.system.files import write_json
+from h2q.system.messages.catalogue import set_language
 from h2q.system.paths import MODEL_PATH, OutputPaths
 from tests.cli.conftest import fails, inference, save_small_model
-from tests.conftest import REPOSITORY, chat, make_text, run_script, train
+from tests.conftest import REPOSITORY, chat, make_text, memory_of, run_script, train
 
 
 def without_speed(output):
@@ -222,6 +223,38 @@ def test_a_model_is_exported(place, capsys):
     said = told(capsys, "--mode", "export", "--export_dir", "out", "--format", "transformers")
     assert "transformers" in said and "out/model.safetensors" in said
     assert (place / "out" / "tokenizer.json").exists()
+
+
+def test_export_says_that_the_memory_stays_here(place, capsys):
+    pytest.importorskip("safetensors")
+    save_small_model(place, {"eval_loss": 1.5, "memory_eval_loss": 1.25})
+    said = told(capsys, "--mode", "export", "--export_dir", "out")
+    assert "1.5000" in said and "1.2500" in said and "Transformer" in said
+
+
+def test_the_memory_can_be_switched_off(place, capsys):
+    """Then a text and its score are those of the Transformer alone."""
+    model, provenance = load_model(place / MODEL_PATH)
+    said = told(capsys, "--prompt", "the cat", length=40)
+    (place / "t.txt").write_text("the cat sat on the mat. " * 20)
+    scored = told(capsys, "--mode", "score", "t.txt")
+    model.memory = memory_of(b"the cat sat on the mat. " * 50)
+    save_model(place / MODEL_PATH, model, provenance)
+    off = ("--memory", "off")
+    assert told(capsys, "--prompt", "the cat", length=40) != said
+    assert told(capsys, "--mode", "score", "t.txt") != scored
+
+    def text_of(printed):
+        return printed.splitlines()[:4]
+
+    assert text_of(told(capsys, "--prompt", "the cat", *off, length=40))[1:3] == text_of(said)[1:3]
+    assert told(capsys, "--mode", "score", "t.txt", *off) == scored
+
+
+def test_the_demo_speaks_the_language_of_the_program(place, capsys):
+    set_language("en")
+    said = told(capsys)
+    assert all(f"💬 {prompt}\n" in said for prompt in DEMO_PROMPTS["en"])
 
 
 def test_statistics_are_those_beside_the_model(place, capsys):

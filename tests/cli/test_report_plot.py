@@ -73,6 +73,12 @@ def test_curves_are_those_of_the_log():
     assert speed.lines[0].get_xydata().tolist()[:2] == [[0.5, 900.0], [1.0, 1000.0]]
 
 
+def test_the_losses_with_the_memory_are_drawn_beside_the_others():
+    log = [{**entry, "memory_eval_loss": 1.5} for entry in LOG]
+    *_, together = drawn(log, []).axes[0].lines
+    assert together.get_ydata().tolist() == [1.5] * len(LOG)
+
+
 def test_cycles_are_drawn_with_their_intervals():
     """Up means better, so the difference of the losses changes its sign."""
     (axes,) = drawn([], HISTORY).axes

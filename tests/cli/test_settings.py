@@ -200,6 +200,7 @@ def test_what_inference_is_asked_for(tmp_path):
         (["--mode", "interactive", "--json"], "usage.not_in"),
         (["--mode", "interactive", "--prompts_file", "x"], "usage.not_in"),
         (["--mode", "score", "a.txt", "--prompt", "x"], "usage.not_in"),
+        (["--mode", "export", "--memory", "off"], "usage.not_in"),
         (["--prompt", "x", "--prompts_file", "y"], "usage.prompt_or_file"),
         (["--mode", "fly", "stray.txt"], "setting.choice"),
         (["--format", "gguf"], "setting.choice"),
@@ -216,3 +217,11 @@ def test_wrong_use_of_inference(arguments, key):
 def test_a_model_that_is_not_there_is_said_before_anything_is_loaded():
     error = refusal(inference, "--model", "nowhere.pt")
     assert isinstance(error, ModelFileError) and error.key == "model.missing"
+
+
+def test_without_a_memory_there_is_no_validation_part():
+    config = training("--memory", "off").training
+    assert (config.memory_bytes, config.validation_fraction) == (0, 0.0)
+    with pytest.raises(SettingError) as caught:
+        training("--mode", "evolve", "--memory", "off")
+    assert caught.value.key == "usage.not_in"

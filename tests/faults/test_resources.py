@@ -53,7 +53,7 @@ def test_row_40_a_crash_shows_a_stack_and_the_run_resumes(runs):
 
 def test_row_40_a_process_that_hangs_can_be_asked_where(runs, tmp_path):
     """SIGUSR1 shows the stack of every thread, and the work goes on."""
-    code = "import h2q.training.trainer as T; T.evaluate = lambda *_, **__: __import__('time').sleep(600)\n"
+    code = "import h2q.training.trainer as T; T.evaluate_both = lambda *_, **__: __import__('time').sleep(600)\n"
     process = subprocess.Popen(
         [sys.executable, "-c", code + _RUN, *map(str, arguments(runs.text, tmp_path / "out"))],
         cwd=REPOSITORY,

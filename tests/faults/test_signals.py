@@ -83,7 +83,7 @@ def test_row_9_ctrl_c_once_saves_and_says_how_to_go_on(long_text, tmp_path):
 _PLACES = {
     "step": "from h2q.training.train_step import TrainStep as C; name = '_update'",
     "save": "import h2q.checkpoint.container as C; name = '_digest'",
-    "evaluation": "import h2q.training.trainer as C; name = 'evaluate'",
+    "evaluation": "import h2q.training.trainer as C; name = 'evaluate_both'",
 }
 _SIGNAL = """
 import os, signal
