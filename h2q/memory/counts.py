@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 
 MAX_ORDER = 7  # bytes of the longest context: with the byte that follows it fills 64 bits
 CHUNK_BYTES = 2**22
-MOST_PAIRS = (
-    2**23
-)  # of one order; rare pairs of a larger text are counted for shorter contexts only
+# Pairs of one order. The rare pairs of a larger text are counted for shorter contexts only.
+MOST_PAIRS = 5 * 2**20
 
 Read = Callable[[int, int], bytes]  # from the start and the length of a piece of a text
 
