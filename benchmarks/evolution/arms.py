@@ -72,7 +72,7 @@ def base_model(
         schedule="linear",
         warmup_steps=20,
         decay_fraction=0.7,
-        validation_fraction=0.0,  # as when the results were recorded
+        validation_fraction=validation_fraction,  # none, where the results were recorded without
     )
     if not (directory / MODEL_PATH).exists():
         LocalModelTrainer(corpus, directory, model, config, dtype=DTYPE).train()
