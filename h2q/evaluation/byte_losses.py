@@ -73,7 +73,7 @@ def byte_losses_and_choices(
 def _predicted(
     model: Transformer, rows: Sequence[bytes], dtype: torch.dtype
 ) -> tuple[Tensor, Tensor]:
-    """Logits (N, T, V) in float32, on the processor, and the bytes to be predicted (N, T)."""
+    """Logits (N, T, V) in float32 and the bytes to be predicted (N, T), on the model's device."""
     device = next(model.parameters()).device
     tokens = _padded(rows).to(device)
     with _evaluating(model), computing_in(dtype, device):

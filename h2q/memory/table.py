@@ -117,13 +117,11 @@ class NgramTable:
         tail = tail[-self.order :].rjust(self.order, b"\0") if self.order else b""
         if (found := self._rows.get(tail)) is not None:
             return found
-        row = self._extended(None, b"")
-        if tail:
-            shared = tail[-_SHARED_ORDER:]
-            row = self._rows.get(shared) or self._extended(row, shared)
-            self._rows[shared] = row
-            if shared != tail:
-                row = self._rows[tail] = self._extended(row, tail, len(shared))
+        shared = tail[-_SHARED_ORDER:]
+        row = self._rows.get(shared) or self._extended(None, shared)
+        self._rows[shared] = row
+        if shared != tail:
+            row = self._rows[tail] = self._extended(row, tail, len(shared))
         if len(self._rows) >= _CACHED:
             self._rows.clear()
         return row
@@ -164,7 +162,7 @@ def packed(orders: list[Pairs], order: int, budget_bytes: int) -> Arrays:
     """The table of the pairs of each order (``Counts.orders``) with contexts of up to ``order``
     bytes, in at most ``budget_bytes`` (at least the shortest contexts are kept)."""
     kept = _pruned([_grouped(pairs) for pairs in orders[: order + 1]], budget_bytes)
-    arrays: Arrays = {"discounts": np.zeros(0, np.uint8)}
+    arrays: Arrays = {}
     discounts = []
     parents = np.zeros(1, np.uint64)
     for length, (pairs, first) in enumerate(kept):
