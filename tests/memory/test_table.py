@@ -169,7 +169,6 @@ DAMAGES = {
     "not finite": damage("discounts", lambda array: array * 0 + np.uint8(0xFF)),
     "half a number": damage("discounts", lambda array: array[:-1]),
     "no order": damage("discounts", lambda array: array[:0]),
-    "too many orders": damage("discounts", lambda array: np.tile(array, 1_000)),
     "large discounts": damage(
         "discounts", lambda array: np.ones(len(array) // 4, "<f4").view(np.uint8)
     ),
@@ -182,6 +181,20 @@ def test_arrays_that_are_no_table_are_refused(change):
     change(arrays)
     with pytest.raises(TableError):
         NgramTable(arrays)
+
+
+def test_contexts_of_more_bytes_than_a_number_holds_are_refused():
+    """They are packed well otherwise: after each context of seven bytes came a zero."""
+    table = table_of(b"abcabd", MAX_ORDER)
+    count = len(table.arrays[f"{MAX_ORDER}.kinds"])
+    one, zero = np.ones(count, np.uint8), np.zeros(count, np.uint8)
+    longer = {"children": one.astype("<u2").view(np.uint8), "counts": one}
+    longer |= dict.fromkeys(("oldest", "kinds", "bytes"), zero)
+    more = {f"{MAX_ORDER + 1}.{name}": array for name, array in longer.items()}
+    discounts = table.arrays["discounts"]
+    more["discounts"] = np.append(discounts, discounts[-12:])
+    with pytest.raises(TableError):
+        NgramTable({**table.arrays, **more})
 
 
 def test_an_array_too_many_is_refused():
