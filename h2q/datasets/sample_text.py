@@ -12,13 +12,14 @@ from h2q.system.files import write_bytes
 from h2q.system.paths import shipped_data, shipped_knowledge_dir
 
 _SAMPLE_SEED = 42
+_ONE_FACT_IN = 3  # is stated
 
 
 def create_sample_text(directory: Path) -> list[Path]:
     """Writes sample text to ``directory`` for a person who has none; returns the files.
 
-    It holds the shipped passages and a statement of each shipped fact, half of the facts in
-    Chinese and half in English, in random order.
+    It holds the shipped passages and statements of a third of the shipped facts, in random order.
+    The facts stated in Chinese are others than those stated in English.
     """
     knowledge = shipped_knowledge_dir()
     wordings = read_wordings(knowledge / WORDINGS_NAME)
@@ -35,7 +36,7 @@ def create_sample_text(directory: Path) -> list[Path]:
     for turn, lang in enumerate(LANGUAGES):
         path = shipped_data() / "sample_text" / f"passages.{lang}.txt"
         passages = path.read_text(encoding="utf-8").strip().split("\n\n")
-        for fact in [fact for fact in facts if fact.lang == lang][turn::2]:
+        for fact in [fact for fact in facts if fact.lang == lang][turn::_ONE_FACT_IN]:
             passages.append(fill(generator.choice(statements(wordings, fact)), fact))
         generator.shuffle(passages)
         text = "\n\n".join(dict.fromkeys(passages)) + "\n"

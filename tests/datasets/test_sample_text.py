@@ -12,7 +12,7 @@ def test_sample_text_is_600_to_700_kb_most_of_it_prose_and_repeats_nothing(tmp_p
     size = sum(path.stat().st_size for path in paths)
     prose = sum(path.stat().st_size for path in (shipped_data() / "sample_text").iterdir())
     assert 600_000 <= size <= 700_000
-    assert prose > size / 2
+    assert prose > size * 3 / 4
     passages = [
         passage
         for path in paths
@@ -23,7 +23,7 @@ def test_sample_text_is_600_to_700_kb_most_of_it_prose_and_repeats_nothing(tmp_p
     assert [path.read_bytes() for path in again] == [path.read_bytes() for path in paths]
 
 
-def test_each_language_holds_its_passages_and_half_of_the_facts(tmp_path):
+def test_each_language_holds_its_passages_and_a_third_of_the_facts(tmp_path):
     base = load_knowledge_base(shipped_data() / "knowledge_base")
     for lang, path in zip(LANGUAGES, create_sample_text(tmp_path)):
         assert path.name == f"sample_{lang}.txt"
@@ -35,7 +35,7 @@ def test_each_language_holds_its_passages_and_half_of_the_facts(tmp_path):
             any(fill(template, fact) in found for template in statements(base.wordings, fact))
             for fact in facts
         ]
-        assert 0.48 < sum(stated) / len(facts) < 0.52
+        assert 0.32 < sum(stated) / len(facts) < 0.35
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
