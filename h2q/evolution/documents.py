@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from h2q.config import EvolutionConfig
 from h2q.datasets.corpus import ByteStream
 from h2q.datasets.knowledge_base import KnowledgeBase
+from h2q.datasets.rewording import reworded
 from h2q.datasets.templates import BLANK, TRAIN, Fact, fill, questions, statements
 from h2q.evolution.splits import is_asked
 from h2q.model.tokenizer import END_OF_DOCUMENT
@@ -47,7 +48,7 @@ def write_about(
     generator: random.Random,
 ) -> list[Document]:
     """For each fact as many documents as ``exposures`` says: statements, questions with answers,
-    and clozes, in random wordings.
+    and clozes, in random wordings. Questions stand as they are written or as people type them.
 
     Statements about one subject stand together, in random order. Subjects that are never asked
     about get statements in place of questions.
@@ -80,7 +81,8 @@ def _state(fact: Fact, knowledge: KnowledgeBase, generator: random.Random) -> st
 
 def _ask(fact: Fact, knowledge: KnowledgeBase, generator: random.Random) -> Document:
     template = generator.choice(questions(knowledge.wordings, fact, TRAIN))
-    return Document(f"{fill(template, fact)}\n{fact.object}", "question", fact.id)
+    question = reworded(fill(template, fact), fact.lang, generator)
+    return Document(f"{question}\n{fact.object}", "question", fact.id)
 
 
 def _cloze(fact: Fact, knowledge: KnowledgeBase, generator: random.Random) -> Document:

@@ -44,7 +44,7 @@ def test_documents_say_what_the_facts_say(shipped):
             told[name] += 1
             fact = by_id[name]
             if document.kind == "question":
-                assert fact.subject in document.text
+                told["named"] += fact.subject.casefold() in document.text.casefold()
                 assert document.text.endswith("\n" + fact.object)
                 assert is_asked(fact, CONFIG.unasked_share, 5)
             elif document.kind == "cloze":
@@ -52,11 +52,21 @@ def test_documents_say_what_the_facts_say(shipped):
                 assert document.text.split("\n")[1] in (fact.object, fact.subject)
             else:
                 assert fact.subject in document.text and fact.object in document.text
-    assert set(told.values()) == {14}
     kinds = Counter(document.kind for document in documents)
+    assert told.pop("named") > 0.9 * kinds["question"]  # all but the mistyped names
+    assert set(told.values()) == {14}
     assert kinds["statement"] > kinds["question"] > kinds["cloze"] > 0
     again = write_about([(fact, 14) for fact in facts], shipped, CONFIG, 5, random.Random(2))
     assert again == documents
+
+
+def test_questions_are_asked_as_people_type_them(shipped):
+    facts = [fact for fact in some(shipped, 40) if is_asked(fact, CONFIG.unasked_share, 5)]
+    documents = write_about([(fact, 56) for fact in facts], shipped, CONFIG, 5, random.Random(2))
+    asked = [item.text.split("\n")[0] for item in documents if item.kind == "question"]
+    ended = sum(text.endswith(("?", "？")) for text in asked)
+    assert 0.5 < ended / len(asked) < 0.9
+    assert any(text.islower() for text in asked)
 
 
 def test_held_out_wordings_are_never_written(shipped):
