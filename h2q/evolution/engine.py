@@ -21,6 +21,7 @@ from h2q.evolution import cycle, records, statistics
 from h2q.evolution.adaptation import adapted
 from h2q.evolution.context import Course, Cycle, Setup
 from h2q.evolution.examiner import Examiner
+from h2q.evolution.junk import without_junk
 from h2q.evolution.pace import affordable_bytes
 from h2q.evolution.records import Memory, Run, Verdict
 from h2q.evolution.splits import seal
@@ -55,7 +56,11 @@ class SelfEvolutionEngine:
         ``SettingError`` when an evolution to ``resume`` had other settings or texts."""
         self.paths = OutputPaths(Path(output_dir))
         self.config, self.stats = config, read_stats(self.paths.root)
-        champion, _ = load_model(self.paths.model)
+        champion, provenance = load_model(self.paths.model)
+        console = console or Console(silent=True)
+        is_base = "evolution_cycle" not in provenance
+        champion = champion.to(device)
+        corpus = without_junk(corpus, champion, is_base, self.paths, dtype, console)
         splits = seal(
             corpus.heldout,
             knowledge,
@@ -73,7 +78,7 @@ class SelfEvolutionEngine:
             training=training_config,
             device=device,
             dtype=dtype,
-            console=console or Console(silent=True),
+            console=console,
         )
         self.memory = records.load(Memory, self.paths.champions) or Memory()
         self.run = self._begin_or_resume(resume)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from h2q.datasets import rewording
 from h2q.datasets.knowledge_base import load_knowledge_base
-from h2q.datasets.rewording import GREETINGS, THANKS, reworded
+from h2q.datasets.rewording import GREETINGS, THANKS, any_words, reworded
 from h2q.datasets.templates import HELD_OUT, TRAIN, questions
 from h2q.system.paths import shipped_data
 
@@ -94,6 +94,23 @@ def test_half_of_the_questions_stay_as_they_are_and_the_others_are_of_many_kinds
     if lang == "en":
         assert any(text.islower() for text in found) and any("  " in text for text in found)
         assert any(sorted(letters(text)) == sorted(letters(ASKED["en"])) for text in found)
+
+
+@pytest.mark.parametrize("lang", LANGS)
+def test_names_stand_in_either_order_among_any_words(lang):
+    source = generator(3)
+    made = [any_words(lang, source) for _ in range(2000)]
+    assert made != [any_words(lang, generator(4)) for _ in range(2000)]
+    assert len(set(made)) > 1990
+    for template in made:
+        assert template.count("{subject}") == template.count("{relation}") == 1
+        assert letters(template) not in ("subjectrelation", "relationsubject")
+        assert (" " in template) == (lang == "en") and "  " not in template
+    first = [text.index("{subject}") < text.index("{relation}") for text in made]
+    assert 0.4 < sum(first) / len(made) < 0.6
+    asked = [text.endswith(("?", "？")) for text in made]
+    assert 0.4 < sum(asked) / len(made) < 0.6
+    assert max(map(len, made)) > 50
 
 
 @given(st.text(min_size=1), st.sampled_from(LANGS), st.integers())

@@ -6,7 +6,7 @@ import pytest
 
 from h2q.config import EvolutionConfig
 from h2q.datasets.corpus import open_corpus
-from h2q.datasets.templates import HELD_OUT
+from h2q.datasets.templates import HELD_OUT, TRAIN, fill, questions
 from h2q.evolution import documents
 from h2q.evolution.documents import (
     SEPARATOR,
@@ -67,6 +67,23 @@ def test_questions_are_asked_as_people_type_them(shipped):
     ended = sum(text.endswith(("?", "？")) for text in asked)
     assert 0.5 < ended / len(asked) < 0.9
     assert any(text.islower() for text in asked)
+
+
+def test_some_questions_name_the_relation_among_any_words(shipped):
+    """But not where nobody would say its name: an English one in Chinese."""
+    facts = [fact for fact in some(shipped, 80) if is_asked(fact, CONFIG.unasked_share, 5)]
+    documents = write_about([(fact, 56) for fact in facts], shipped, CONFIG, 5, random.Random(2))
+    by_id = {fact.id: fact for fact in facts}
+    among = Counter()
+    for document in documents:
+        if document.kind == "question":
+            fact = by_id[document.source]
+            text = document.text.casefold()
+            named = all(part in text for part in (fact.subject.casefold(), fact.relation[:5]))
+            templates = questions(shipped.wordings, fact, TRAIN)
+            usual = any(fill(template, fact).casefold()[:-1] in text for template in templates)
+            among[fact.lang] += named and not usual
+    assert among["en"] > 50 and not among["zh"]
 
 
 def test_held_out_wordings_are_never_written(shipped):
