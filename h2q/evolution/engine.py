@@ -24,7 +24,7 @@ from h2q.evolution.examiner import Examiner
 from h2q.evolution.junk import without_junk
 from h2q.evolution.pace import affordable_bytes
 from h2q.evolution.records import Memory, Run, Verdict
-from h2q.evolution.splits import seal
+from h2q.evolution.splits import Splits, seal
 from h2q.evolution.statistics import Entry, Statistics, read_stats
 from h2q.system.console import Console
 from h2q.system.errors import H2QError, Interrupted, SettingError
@@ -58,17 +58,9 @@ class SelfEvolutionEngine:
         self.config, self.stats = config, read_stats(self.paths.root)
         champion, provenance = load_model(self.paths.model)
         console = console or Console(silent=True)
-        is_base = "evolution_cycle" not in provenance
-        champion = champion.to(device)
-        corpus = without_junk(corpus, champion, is_base, self.paths, dtype, console)
-        splits = seal(
-            corpus.heldout,
-            knowledge,
-            context_length=champion.config.context_length,
-            limit_bytes=training_config.eval_bytes,
-            unasked_share=config.unasked_share,
-            seed=training_config.seed,
-        )
+        corpus = without_junk(corpus, champion.to(device), provenance, self.paths, dtype, console)
+        context_length = champion.config.context_length
+        splits = _sealed(corpus, knowledge, context_length, config, training_config)
         self.setup = Setup(
             paths=self.paths,
             corpus=corpus,
@@ -259,6 +251,24 @@ class SelfEvolutionEngine:
                 prose=_shown(prose, "+.4f"),
                 improvement=entry["improvement"],
             )
+
+
+def _sealed(
+    corpus: Corpus,
+    knowledge: KnowledgeBase | None,
+    context_length: int,
+    config: EvolutionConfig,
+    training: TrainingConfig,
+) -> Splits:
+    """What is held out of ``corpus`` and ``knowledge`` under these settings."""
+    return seal(
+        corpus.heldout,
+        knowledge,
+        context_length=context_length,
+        limit_bytes=training.eval_bytes,
+        unasked_share=config.unasked_share,
+        seed=training.seed,
+    )
 
 
 def _shown(value: float | None, form: str) -> str:

@@ -10,6 +10,7 @@ written down: an evolution that goes on, or a later one of the same base, leaves
 import math
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import torch
@@ -49,7 +50,7 @@ class LeftOut(Record):
 def without_junk(
     corpus: Corpus,
     champion: Transformer,
-    is_base: bool,
+    provenance: dict[str, Any],
     paths: OutputPaths,
     dtype: torch.dtype,
     console: Console,
@@ -57,10 +58,11 @@ def without_junk(
     """``corpus`` without its junk; a part of it of which too little would remain stays whole. Says
     what was left out.
 
-    ``champion`` is the model of ``paths``; ``is_base`` says that it has not evolved yet. It is asked
+    ``champion`` is the model of ``paths``, and ``provenance`` what its file says of it. It is asked
     only where there is no record of this text by its base.
     """
     digest = sha256_of_file(paths.model)
+    is_base = "evolution_cycle" not in provenance
     path = paths.left_out(corpus.fingerprint)
     found = records.load(LeftOut, path)
     if found is None or (is_base and found.base != digest):
@@ -144,12 +146,19 @@ def _joined(units: list[Unit]) -> Pieces:
 
 
 def _without(stream: ByteStream, pieces: Pieces) -> ByteStream:
-    """``stream`` without these ``pieces``, which do not overlap."""
+    """``stream`` without these ``pieces``, which are in order and do not overlap."""
     if not pieces:
         return stream
-    left_out = {start for start, _ in pieces}
-    cuts = {0, *np.cumsum(stream.lengths).tolist()}  # a piece crosses no end of a segment
+    cuts = {
+        0,
+        *np.cumsum(stream.lengths).tolist(),
+    }  # nothing that is kept may cross a segment's end
     for start, size in pieces:
         cuts |= {start, start + size}
-    kept = [(start, end - start) for start, end in pairwise(sorted(cuts)) if start not in left_out]
+    begins, sizes = np.array(pieces).T
+    kept = []
+    for start, end in pairwise(sorted(cuts)):
+        before = int(begins.searchsorted(start, side="right")) - 1
+        if before < 0 or start >= begins[before] + sizes[before]:
+            kept.append((start, end - start))
     return stream.part(kept)

@@ -53,7 +53,8 @@ def corpus(tmp_path):
 
 def cleaned(corpus, base, paths, *, is_base=True, console=None):
     console = console or Console(silent=True)
-    return without_junk(corpus, base, is_base, paths, torch.float32, console)
+    provenance = {} if is_base else {"evolution_cycle": 2}
+    return without_junk(corpus, base, provenance, paths, torch.float32, console)
 
 
 def whole(stream) -> bytes:
@@ -69,7 +70,8 @@ def test_junk_is_left_out_of_every_part(corpus, base, paths):
     for before, after in zip(parts(corpus), parts(found)):
         assert re.search(rb"[0-9a-f]{1000}", before)  # there is some in each
         assert not re.search(rb"[0-9a-f]{800}", after)
-        assert all(line in before for line in after.split(b"\n"))
+        joined = [line for line in after.split(b"\n") if line not in before]
+        assert len(joined) <= 5  # where something was left out between
     left = sum(map(len, parts(corpus))) - sum(map(len, parts(found)))
     assert 0.85 * len(HEX) < left < len(HEX)
     assert found.fingerprint == corpus.fingerprint
