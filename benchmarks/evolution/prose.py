@@ -37,6 +37,7 @@ from arms import (
 )
 
 from h2q.config import EvolutionConfig
+from h2q.datasets.corpus import Corpus
 from h2q.evaluation.held_out import evaluate
 from h2q.evolution.challenger import Recipe, challenger_config
 from h2q.evolution.engine import SelfEvolutionEngine
@@ -62,10 +63,12 @@ def write_case(directory: Path, case: str, text: str, seed: int) -> None:
     write_bytes(directory / "text.txt", text.encode("utf-8"))
 
 
-def train_longer(engine: SelfEvolutionEngine, directory: Path, base: Path, passes: int, seed: int):
-    """B1: trains the base for ``passes`` more passes over its text."""
+def train_longer(
+    engine: SelfEvolutionEngine, corpus: Corpus, directory: Path, base: Path, passes: int, seed: int
+):
+    """B1: trains the base for ``passes`` more passes over its text, junk included."""
     dev = engine.setup.splits.prose["dev"]
-    corpus = replace(engine.setup.corpus, heldout=dev)
+    corpus = replace(corpus, heldout=dev)
     base_config = engine.setup.training
     decay = base_config.weight_decay
     recipe = Recipe(base_config, engine.config.lr, seed, weight_decay=decay)
@@ -116,7 +119,7 @@ def run_arm(arm: str, directory: Path, base: Path, setup: dict, seed: int) -> di
         }
         result["charged_bytes"] = result["trained_bytes"] + FORWARD_COST * counted["bytes"]
     else:
-        model = train_longer(engine, directory / "longer", base, passes, seed)
+        model = train_longer(engine, corpus, directory / "longer", base, passes, seed)
     measured = measure_prose(model, setup["report"])
     return {**measured, **result, "seconds": time.monotonic() - began}
 

@@ -95,6 +95,11 @@ def questions(wordings: Wordings, fact: Fact, split: str) -> list[str]:
     return [template for template in general if template not in own] or general
 
 
+def is_said(fact: Fact) -> bool:
+    """Whether the relation's name is in the language of ``fact``, so that a person would say it."""
+    return fact.lang != "zh" or not fact.relation.isascii()
+
+
 def _of(wordings: Wordings, relation: str, lang: str) -> dict[str, list[str]]:
     return wordings.get(relation, {}).get(lang) or wordings[ANY_RELATION][lang]
 

@@ -21,9 +21,10 @@ from h2q.evolution import cycle, records, statistics
 from h2q.evolution.adaptation import adapted
 from h2q.evolution.context import Course, Cycle, Setup
 from h2q.evolution.examiner import Examiner
+from h2q.evolution.junk import without_junk
 from h2q.evolution.pace import affordable_bytes
 from h2q.evolution.records import Memory, Run, Verdict
-from h2q.evolution.splits import seal
+from h2q.evolution.splits import Splits, seal
 from h2q.evolution.statistics import Entry, Statistics, read_stats
 from h2q.system.console import Console
 from h2q.system.errors import H2QError, Interrupted, SettingError
@@ -55,15 +56,11 @@ class SelfEvolutionEngine:
         ``SettingError`` when an evolution to ``resume`` had other settings or texts."""
         self.paths = OutputPaths(Path(output_dir))
         self.config, self.stats = config, read_stats(self.paths.root)
-        champion, _ = load_model(self.paths.model)
-        splits = seal(
-            corpus.heldout,
-            knowledge,
-            context_length=champion.config.context_length,
-            limit_bytes=training_config.eval_bytes,
-            unasked_share=config.unasked_share,
-            seed=training_config.seed,
-        )
+        champion, provenance = load_model(self.paths.model)
+        console = console or Console(silent=True)
+        corpus = without_junk(corpus, champion.to(device), provenance, self.paths, dtype, console)
+        context_length = champion.config.context_length
+        splits = _sealed(corpus, knowledge, context_length, config, training_config)
         self.setup = Setup(
             paths=self.paths,
             corpus=corpus,
@@ -73,7 +70,7 @@ class SelfEvolutionEngine:
             training=training_config,
             device=device,
             dtype=dtype,
-            console=console or Console(silent=True),
+            console=console,
         )
         self.memory = records.load(Memory, self.paths.champions) or Memory()
         self.run = self._begin_or_resume(resume)
@@ -254,6 +251,24 @@ class SelfEvolutionEngine:
                 prose=_shown(prose, "+.4f"),
                 improvement=entry["improvement"],
             )
+
+
+def _sealed(
+    corpus: Corpus,
+    knowledge: KnowledgeBase | None,
+    context_length: int,
+    config: EvolutionConfig,
+    training: TrainingConfig,
+) -> Splits:
+    """What is held out of ``corpus`` and ``knowledge`` under these settings."""
+    return seal(
+        corpus.heldout,
+        knowledge,
+        context_length=context_length,
+        limit_bytes=training.eval_bytes,
+        unasked_share=config.unasked_share,
+        seed=training.seed,
+    )
 
 
 def _shown(value: float | None, form: str) -> str:

@@ -108,7 +108,7 @@ def invent_canaries(knowledge: KnowledgeBase, seed: int) -> list[Fact]:
 
 class Decontamination:
     """Rejects text that shares ``SHINGLE_BYTES`` consecutive bytes with held-out prose, or that has
-    a held-out question as one of its lines."""
+    a held-out question as one of its lines, in whatever case and punctuation."""
 
     def __init__(
         self, prose: dict[str, ByteStream], facts: Iterable[Fact], wordings: Wordings
@@ -118,7 +118,7 @@ class Decontamination:
         for stream in prose.values():
             self._shingles |= _shingles(stream.read(0, len(stream)))
         self._questions = {
-            fill(template, fact)
+            _letters(fill(template, fact))
             for fact in facts
             for split in HELD_OUT
             for template in questions(wordings, fact, split)
@@ -128,9 +128,14 @@ class Decontamination:
         """``prose`` or ``question`` for text that must not be trained on, else an empty string."""
         if not self._shingles.isdisjoint(_shingles(text.encode("utf-8"))):
             return "prose"
-        if any(line.strip() in self._questions for line in text.split("\n")):
+        if any(_letters(line) in self._questions for line in text.split("\n")):
             return "question"
         return ""
+
+
+def _letters(line: str) -> str:
+    """The letters and digits of ``line``: equal for two lines that differ in nothing else."""
+    return "".join(filter(str.isalnum, line.casefold()))
 
 
 def _shingles(data: bytes) -> set[bytes]:

@@ -90,6 +90,10 @@ class OutputPaths:
         """The best results of the champions so far."""
         return self.evolution / "champions.json"
 
+    def left_out(self, fingerprint: str) -> Path:
+        """Which parts of the text with this ``fingerprint`` an evolution leaves out."""
+        return self.evolution / f"left_out_{fingerprint[:16]}.json"
+
     @property
     def ancestor(self) -> Path:
         """The champion before the present one."""

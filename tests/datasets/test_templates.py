@@ -10,6 +10,7 @@ from h2q.datasets.templates import (
     TRAIN,
     Fact,
     fill,
+    is_said,
     longest_question_bytes,
     questions,
     read_wordings,
@@ -152,6 +153,14 @@ def test_a_part_can_be_left_open(blank, sentence):
 def test_a_subject_that_looks_like_a_placeholder_stays():
     odd = Fact("f3", "{object}", "is", "{x} 1", (), "en")
     assert fill("{subject} is {object} {y}. {", odd) == "{object} is {x} 1 {y}. {"
+
+
+@pytest.mark.parametrize(
+    ("relation", "lang", "said"),
+    [("birth_year", "en", True), ("birth_year", "zh", False), ("职业", "zh", True)],
+)
+def test_a_relation_is_said_in_the_language_of_its_name(relation, lang, said):
+    assert is_said(Fact("f5", "Ann", relation, "1", (), lang)) == said
 
 
 def test_the_longest_question_is_counted_in_bytes_with_the_longest_answer():

@@ -6,7 +6,7 @@ import pytest
 
 from h2q.config import EvolutionConfig
 from h2q.datasets.corpus import open_corpus
-from h2q.datasets.templates import HELD_OUT
+from h2q.datasets.templates import HELD_OUT, TRAIN, fill, questions
 from h2q.evolution import documents
 from h2q.evolution.documents import (
     SEPARATOR,
@@ -44,7 +44,7 @@ def test_documents_say_what_the_facts_say(shipped):
             told[name] += 1
             fact = by_id[name]
             if document.kind == "question":
-                assert fact.subject in document.text
+                told["named"] += fact.subject.casefold() in document.text.casefold()
                 assert document.text.endswith("\n" + fact.object)
                 assert is_asked(fact, CONFIG.unasked_share, 5)
             elif document.kind == "cloze":
@@ -52,11 +52,38 @@ def test_documents_say_what_the_facts_say(shipped):
                 assert document.text.split("\n")[1] in (fact.object, fact.subject)
             else:
                 assert fact.subject in document.text and fact.object in document.text
-    assert set(told.values()) == {14}
     kinds = Counter(document.kind for document in documents)
+    assert told.pop("named") > 0.9 * kinds["question"]  # all but the mistyped names
+    assert set(told.values()) == {14}
     assert kinds["statement"] > kinds["question"] > kinds["cloze"] > 0
     again = write_about([(fact, 14) for fact in facts], shipped, CONFIG, 5, random.Random(2))
     assert again == documents
+
+
+def test_questions_are_asked_as_people_type_them(shipped):
+    facts = [fact for fact in some(shipped, 40) if is_asked(fact, CONFIG.unasked_share, 5)]
+    documents = write_about([(fact, 56) for fact in facts], shipped, CONFIG, 5, random.Random(2))
+    asked = [item.text.split("\n")[0] for item in documents if item.kind == "question"]
+    ended = sum(text.endswith(("?", "？")) for text in asked)
+    assert 0.5 < ended / len(asked) < 0.9
+    assert any(text.islower() for text in asked)
+
+
+def test_some_questions_name_the_relation_among_any_words(shipped):
+    """But not where nobody would say its name: an English one in Chinese."""
+    facts = [fact for fact in some(shipped, 80) if is_asked(fact, CONFIG.unasked_share, 5)]
+    documents = write_about([(fact, 56) for fact in facts], shipped, CONFIG, 5, random.Random(2))
+    by_id = {fact.id: fact for fact in facts}
+    among = Counter()
+    for document in documents:
+        if document.kind == "question":
+            fact = by_id[document.source]
+            text = document.text.casefold()
+            named = all(part in text for part in (fact.subject.casefold(), fact.relation[:5]))
+            templates = questions(shipped.wordings, fact, TRAIN)
+            usual = any(fill(template, fact).casefold()[:-1] in text for template in templates)
+            among[fact.lang] += named and not usual
+    assert among["en"] > 50 and not among["zh"]
 
 
 def test_held_out_wordings_are_never_written(shipped):

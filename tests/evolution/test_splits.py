@@ -80,3 +80,12 @@ def test_held_out_prose_and_questions_are_rejected(corpus, shipped):
     assert held_out.rejects(leaked[:10]) == ""
     assert held_out.rejects(f"{asked}\n{facts[0].object}") == "question"
     assert held_out.rejects(questions(shipped.wordings, facts[0], "train")[0]) == ""
+
+
+def test_a_held_out_question_is_known_by_its_letters(corpus, shipped):
+    [fact] = some(shipped, 1)
+    held_out = Decontamination({}, [fact], shipped.wordings)
+    asked = ask([fact], shipped.wordings, "vault")[0].prompt
+    for typed in (asked.lower(), asked.upper(), asked.rstrip("?？"), f"  {asked}!! "):
+        assert held_out.rejects(f"{typed}\n{fact.object}") == "question"
+    assert held_out.rejects(f"{asked} again") == ""

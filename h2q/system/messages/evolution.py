@@ -30,6 +30,11 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "⚠️ Text, wordings or settings have changed: what is held out is chosen anew, and facts "
         "learnt before are checked again.",
     ),
+    "evolve.junk": (
+        "🧹 有 {pieces:,} 段（{size:,} 字节，占文本 {share:.1%}）不像文字，字符毫无次序，学习和评估时都不用，例如: {sample}",
+        "🧹 Left out of learning and measuring alike: {pieces:,} pieces ({size:,} bytes, {share:.1%} of "
+        "the text) that are no text, their characters being in no order, such as: {sample}",
+    ),
     "evolve.cycle": ("\n🔄 进化周期 {cycle}/{cycles}", "\n🔄 Evolution cycle {cycle}/{cycles}"),
     "evolve.baseline": (
         "🔎 当前模型的评估损失: {loss:.4f} | 困惑度: {perplexity:.2f} | 每字节比特: {bits:.4f}",
