@@ -175,12 +175,14 @@ class EvolutionConfig(_Checked):
 
     cycles: int = _setting(3, 1, 1_000_000)
     max_minutes: float = _setting(0.0, 0.0, 1e6)  # of all cycles together; 0: no limit
-    cycle_bytes: int = _setting(1_048_576, 1024, 2**40)  # of text in one cycle, replay included
+    # Text of one cycle, replay included; where facts are taught, of one round of a cycle.
+    cycle_bytes: int = _setting(1_048_576, 1024, 2**40)
+    rounds: int = _setting(6, 1, 1000)  # most of a cycle; it ends when its facts are learnt
     exposures: int = _setting(200, 1, 100_000)  # documents about each new fact, at first
     review_fraction: float = _setting(0.1, 0.0, 0.9)  # least share of documents about older facts
     replay_fraction: float = _setting(0.4, 0.0, 0.95)  # share of the person's own text
     # Share of the entities whose questions are never trained on.
-    unasked_share: float = _setting(0.2, 0.0, 1.0)
+    unasked_share: float = _setting(0.1, 0.0, 1.0)
     lr: float = _setting(4e-3, 1e-9, 10.0)  # peak learning rate of AdamW
 
 

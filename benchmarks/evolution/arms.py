@@ -20,8 +20,8 @@ from h2q.config import ModelConfig, TrainingConfig
 from h2q.datasets.corpus import ByteStream, Corpus, open_corpus
 from h2q.evaluation import significance
 from h2q.evaluation.held_out import evaluate
-from h2q.evolution.challenger import Recipe, challenger_config
 from h2q.evolution.documents import own_text
+from h2q.evolution.recipe import Recipe, challenger_config
 from h2q.model.transformer import Transformer
 from h2q.system.device import choose_dtype
 from h2q.system.files import write_bytes

@@ -72,13 +72,16 @@ def raw_texts(knowledge, size_bytes: float, config, seed: int, with_questions: b
 def restated_texts(knowledge, size_bytes: float, config, seed: int) -> list[str]:
     """Documents about each person in all wordings, with the same number for everybody."""
     facts = list(knowledge.facts())
-    trial = write_about([(f, 7) for f in facts], knowledge, config, seed, random.Random(0))
+
+    def may_ask(fact):
+        return is_asked(fact, config.unasked_share, seed)
+
+    trial = write_about([(f, 7) for f in facts], knowledge, may_ask, random.Random(0))
     each = 7 * size_bytes / sum(len(item.text) + 2 for item in trial)
     made = write_about(
         [(fact, max(1, round(each))) for fact in facts],
         knowledge,
-        config,
-        seed,
+        may_ask,
         random.Random(f"restated {seed}"),
     )
     return [item.text for item in made]

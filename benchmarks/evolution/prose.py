@@ -39,8 +39,8 @@ from arms import (
 from h2q.config import EvolutionConfig
 from h2q.datasets.corpus import Corpus
 from h2q.evaluation.held_out import evaluate
-from h2q.evolution.challenger import Recipe, challenger_config
 from h2q.evolution.engine import SelfEvolutionEngine
+from h2q.evolution.recipe import Recipe, challenger_config
 from h2q.system.files import read_json, write_bytes, write_json
 from h2q.training.fine_tuning import FineTuning
 from h2q.training.trainer import LocalModelTrainer

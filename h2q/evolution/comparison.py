@@ -1,4 +1,4 @@
-"""Phase 4 of a cycle: champion and challenger are compared on gate and vault.
+"""Phase 3 of a cycle: champion and challenger are compared on gate and vault.
 
 Measures both, lets ``gate`` decide, and describes the outcome to the person and for the history.
 Promotes nothing: what is to be remembered after a promotion is part of what it returns.
@@ -23,7 +23,6 @@ from h2q.evolution.challenger import primary_on_dev
 from h2q.evolution.context import Cycle
 from h2q.evolution.examiner import EXAMPLES
 from h2q.evolution.records import Example, Plan, Training, Verdict
-from h2q.evolution.splits import is_asked
 from h2q.evolution.statistics import Bounds, Entry, Measures
 from h2q.model.transformer import Transformer
 from h2q.system.console import Console
@@ -149,8 +148,7 @@ class Comparison:
         before, after = self._both(lambda model: examiner.facts(model, facts, "gate"))
         difference = _difference_of_shares(after.correct, before.correct, before.clusters, level)
         vault = self._both(lambda model: examiner.facts(model, facts, "vault"))
-        share, seed = cycle.config.unasked_share, cycle.setup.seed
-        asked = np.array([is_asked(fact, share, seed) for fact in facts])
+        asked = np.array([cycle.may_ask(fact) for fact in facts])
         matches: Measures = {
             "fact_bits_before": before.bits_per_byte,
             "fact_bits_after": after.bits_per_byte,

@@ -3,6 +3,7 @@
 Holds values only: it neither runs nor decides anything.
 """
 
+import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +12,10 @@ import torch
 from h2q.config import EvolutionConfig, TrainingConfig
 from h2q.datasets.corpus import Corpus
 from h2q.datasets.knowledge_base import KnowledgeBase
+from h2q.datasets.templates import Fact
 from h2q.evolution.examiner import Examiner
-from h2q.evolution.records import Memory
-from h2q.evolution.splits import Splits
+from h2q.evolution.records import Memory, Plan, load
+from h2q.evolution.splits import Splits, is_asked
 from h2q.model.transformer import Transformer
 from h2q.system.console import Console
 from h2q.system.paths import CyclePaths, OutputPaths
@@ -70,12 +72,36 @@ class Cycle:
     provenance: dict[str, Any]  # of the champion
     memory: Memory
     config: EvolutionConfig  # adapted to the outcome of earlier cycles
-    size_bytes: int  # of the text to train on
+    size_bytes: int  # of the text of one round
+    rounds: int  # most of this cycle
     course: Course
+    round: int = 1  # the one that is taught
 
     @property
     def paths(self) -> CyclePaths:
         return self.setup.paths.cycle(self.number)
+
+    @property
+    def round_paths(self) -> CyclePaths:
+        return self.paths.round(self.round)
+
+    @property
+    def round_name(self) -> str:
+        """Tells this round from all others of the evolution."""
+        return str(self.number) if self.round == 1 else f"{self.number}.{self.round}"
+
+    @functools.cached_property
+    def tested(self) -> frozenset[str]:
+        """Ids of the facts that earlier cycles of this base model taught and measured."""
+        earlier = range(self.memory.first_cycle, self.number)
+        plans = (load(Plan, self.setup.paths.cycle(number).plan) for number in earlier)
+        return frozenset(name for plan in plans if plan is not None for name in plan.facts)
+
+    def may_ask(self, fact: Fact) -> bool:
+        """Whether questions about ``fact`` may be trained on: about most entities they may, and about
+        every fact once it was measured without them."""
+        share = self.config.unasked_share
+        return fact.id in self.tested or is_asked(fact, share, self.setup.seed)
 
     @property
     def retained(self) -> list[str]:

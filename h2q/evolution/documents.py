@@ -6,22 +6,21 @@ documents together and writes them.
 
 import random
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from h2q.config import EvolutionConfig
 from h2q.datasets.corpus import ByteStream
 from h2q.datasets.knowledge_base import KnowledgeBase
 from h2q.datasets.rewording import any_words, reworded
 from h2q.datasets.templates import BLANK, TRAIN, Fact, fill, is_said, questions, statements
-from h2q.evolution.splits import is_asked
 from h2q.model.tokenizer import END_OF_DOCUMENT
 
 PIECE_BYTES = 2048  # of the person's own text, replayed or taught
 SEPARATOR = "\n\n"
-_QUESTIONS, _CLOZES = 2 / 7, 1 / 7  # of the documents about a fact; the rest are statements
+_QUESTIONS, _CLOZES = 0.6, 0.1  # of the documents about a fact; the rest are statements
 _ANY_WORDS = 0.25  # of the questions, where the relation can be named
 _SENTENCES = 4  # most in one document
 _OWN_SHARE = 0.05  # of the text: at most so much are the model's own answers
@@ -44,22 +43,20 @@ def size_of(documents: list[Document]) -> int:
 def write_about(
     exposures: list[tuple[Fact, int]],
     knowledge: KnowledgeBase,
-    config: EvolutionConfig,
-    seed: int,
+    may_ask: Callable[[Fact], bool],
     generator: random.Random,
 ) -> list[Document]:
     """For each fact as many documents as ``exposures`` says: statements, questions with answers,
     and clozes, in random wordings. Questions stand as they are written or as people type them.
 
-    Statements about one subject stand together, in random order. Subjects that are never asked
-    about get statements in place of questions.
+    Statements about one subject stand together, in random order. A fact that may not be asked about
+    (``may_ask``) gets statements in place of questions.
     """
     documents: list[Document] = []
     sentences: dict[tuple[str, str], list[list[tuple[str, str]]]] = defaultdict(list)
     for fact, count in exposures:
-        asked = is_asked(fact, config.unasked_share, seed)
         clozes = round(count * _CLOZES)
-        asks = round(count * _QUESTIONS) if asked else 0
+        asks = round(count * _QUESTIONS) if may_ask(fact) else 0
         documents += [_ask(fact, knowledge, generator) for _ in range(asks)]
         documents += [_cloze(fact, knowledge, generator) for _ in range(clozes)]
         sentences[fact.lang, fact.subject].append(

@@ -23,6 +23,7 @@ from h2q.evolution.context import Course, Cycle, Setup
 from h2q.evolution.examiner import Examiner
 from h2q.evolution.junk import without_junk
 from h2q.evolution.pace import affordable_bytes
+from h2q.evolution.planning import UNFINISHED
 from h2q.evolution.records import Memory, Run, Verdict
 from h2q.evolution.splits import Splits, seal
 from h2q.evolution.statistics import Entry, Statistics, read_stats
@@ -82,6 +83,8 @@ class SelfEvolutionEngine:
     def _begin_or_resume(self, resume: bool) -> Run:
         setup, done = self.setup, self.stats["total_evolutions"]
         settings = {**asdict(self.config), "seed": setup.seed}
+        facts = setup.knowledge is not None and setup.knowledge.fact_count > 0
+        rounds = self.config.rounds if facts else 1
         for name in ("cycles", "max_minutes"):  # may differ when it goes on
             del settings[name]
         wanted = Run(
@@ -90,17 +93,25 @@ class SelfEvolutionEngine:
             settings=settings,
             splits=setup.splits.digest,
             knowledge=setup.knowledge.digest if setup.knowledge else setup.corpus.fingerprint,
-            cycle_bytes=self.config.cycle_bytes,
+            cycle_bytes=self.config.cycle_bytes * rounds,
+            rounds=rounds,
         )
         saved = records.load(Run, self.paths.evolution_run) if resume else None
         if saved is not None and saved.last_cycle > done:
+            # An older version had fewer settings.
+            same = {name: wanted.settings.get(name) for name in saved.settings}
             for name in ("settings", "splits", "knowledge"):
-                if getattr(saved, name) != getattr(wanted, name):
+                asked = same if name == "settings" else getattr(wanted, name)
+                if getattr(saved, name) != asked:
                     raise SettingError("evolve.changed", name=name)
             return saved
         if resume:
             setup.console.say("evolve.nothing_to_resume")
         return wanted
+
+    def _rounds_in(self, size_bytes: int) -> int:
+        """How many rounds a cycle of ``size_bytes`` is cut into."""
+        return min(self.run.rounds, max(1, round(size_bytes / self.config.cycle_bytes)))
 
     def evolve(self) -> Statistics:
         """Runs the cycles; returns the statistics, which are saved after each.
@@ -135,7 +146,7 @@ class SelfEvolutionEngine:
             shutil.rmtree(self.paths.cycle(self._next_cycle).root, ignore_errors=True)
             if self.config.max_minutes:
                 size = affordable_bytes(self.setup, champion.to(self.setup.device), self.config)
-                self.run = replace(self.run, cycle_bytes=size)
+                self.run = replace(self.run, cycle_bytes=size, rounds=self._rounds_in(size))
             records.save(self.run, self.paths.evolution_run)
         self._forget_what_is_over(trained_anew="evolution_cycle" not in provenance)
 
@@ -179,7 +190,8 @@ class SelfEvolutionEngine:
                 return "evolve.stop_known"
             self._conclude(number, verdict)
             of_prose, promoted = verdict.entry["primary"] == "prose", verdict.entry["promoted"]
-            if of_prose and this.course.goes_on and not promoted:
+            goes_on = this.course.goes_on if of_prose else verdict.entry["reason"] == UNFINISHED
+            if goes_on and not promoted and number < self.run.last_cycle:
                 console.say("evolve.goes_on")
         except Interrupted:
             raise
@@ -201,7 +213,8 @@ class SelfEvolutionEngine:
             provenance=provenance,
             memory=self.memory,
             config=adapted(self.config, history, self.run.first_cycle),
-            size_bytes=self.run.cycle_bytes,
+            size_bytes=self.run.cycle_bytes // self.run.rounds,
+            rounds=self.run.rounds,
             course=Course.of_cycle(number, self.run.first_cycle, self.run.last_cycle),
         )
 

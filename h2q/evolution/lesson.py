@@ -1,9 +1,9 @@
-"""Phase 2 of a cycle: the lesson, which is the text that a challenger is trained on.
+"""A part of phase 2 of a cycle: the lesson, which is the text of one round of training.
 
 Facts become answerable when they are restated in many wordings, mixed with questions (arXiv
 2309.14316). So a lesson restates the facts of the plan, adds the model's own answers and passages,
 leaves out what is held out, and replays some of the person's own text. Does not decide which facts
-are taught (``planning`` does), and does not train.
+are taught (``planning`` does) nor how often (``rounds`` does), and does not train.
 """
 
 import json
@@ -28,14 +28,17 @@ from h2q.evolution.documents import (
 )
 from h2q.evolution.examiner import bits_per_byte_each
 from h2q.evolution.records import Lesson, Plan
-from h2q.evolution.splits import Decontamination, is_asked
+from h2q.evolution.splits import Decontamination
 from h2q.model.transformer import Transformer
 from h2q.system.files import write_bytes
 from h2q.system.messages.catalogue import message
 from h2q.system.paths import CyclePaths
 
+# In the order of names, which is the one in which they are trained on as one text.
+ASKED_TEXT = "asked.txt"  # questions with answers, and clozes
 GENERATED_TEXT = "generated.txt"
-REPLAYED_TEXT = "replayed.txt"  # comes after the generated text in the order of names
+REPLAYED_TEXT = "replayed.txt"
+_ASKED_KINDS = ("question", "cloze", "own")
 _POOL_PASSAGES = 400  # at least, from which passages are chosen
 _PASSAGE_BYTES = 400  # a usual size
 _PASSAGE_HEAD = 256  # bytes of a passage that are measured
@@ -48,16 +51,18 @@ _KINDS = {
 }
 
 
-def write(cycle: Cycle, plan: Plan) -> Lesson:
-    """Writes the text to train on; returns what it holds, and how much."""
+def write(cycle: Cycle, plan: Plan, counts: dict[str, int]) -> Lesson:
+    """Writes the text of a round to train on, with so many documents about each fact as ``counts``
+    says by its id; returns what the text holds, and how much."""
     setup, knowledge = cycle.setup, cycle.setup.knowledge
-    generator = random.Random(f"{setup.seed} {cycle.number} lesson")
+    generator = random.Random(f"{setup.seed} {cycle.round_name} lesson")
     share = cycle.config.replay_fraction if knowledge is not None else 0.0
     budget = cycle.size_bytes * (1 - share)
-    documents, facts = _about_facts(cycle, plan, budget, generator)
+    documents, facts = _about_facts(cycle, plan, counts, budget, generator)
     room = budget - size_of(documents)
+    turn = (cycle.number - 1) * plan.rounds + cycle.round - 1
     if plan.teaches_prose and room > 0:
-        documents += _passages(cycle, room, generator)
+        documents += _passages(cycle, turn, room, generator)
     held_out = Decontamination(
         setup.splits.prose,
         [*facts, *setup.splits.canaries],
@@ -66,8 +71,8 @@ def write(cycle: Cycle, plan: Plan) -> Lesson:
     # The replayed text is not filtered: it is not generated, and the champion was trained on it.
     documents, rejected = decontaminate(documents, held_out)
     replayed = size_of(documents) * share / (1 - share)
-    texts = own_text(setup.corpus.text, replayed, setup.seed, cycle.number - 1)
-    write_lesson(documents, texts, cycle.paths, cycle.number, generator)
+    texts = own_text(setup.corpus.text, replayed, setup.seed, turn)
+    write_lesson(documents, texts, cycle.round_paths, cycle.number, generator)
     lesson = Lesson(
         documents=len(documents),
         kinds=dict(Counter(document.kind for document in documents)),
@@ -92,33 +97,38 @@ def _say_generated(cycle: Cycle, lesson: Lesson) -> None:
 
 
 def _about_facts(
-    cycle: Cycle, plan: Plan, size_bytes: float, generator: random.Random
+    cycle: Cycle,
+    plan: Plan,
+    counts: dict[str, int],
+    size_bytes: float,
+    generator: random.Random,
 ) -> tuple[list[Document], list[Fact]]:
     """Documents about the facts that are taught and reviewed, and these facts."""
     knowledge = cycle.setup.knowledge
-    if knowledge is None or not (plan.facts or plan.review):
+    if knowledge is None or not counts:
         return [], []
-    counts = dict.fromkeys(plan.facts, plan.exposures) | dict(plan.review)
     facts = knowledge.facts_by_id(counts)
     exposures = [(fact, counts[fact.id]) for fact in facts]
-    documents = write_about(exposures, knowledge, cycle.config, cycle.setup.seed, generator)
+    documents = write_about(exposures, knowledge, cycle.may_ask, generator)
     new = set(plan.facts)
     asked = [
         (fill(generator.choice(questions(knowledge.wordings, fact, TRAIN)), fact), fact)
         for fact in facts
-        if fact.id not in new and is_asked(fact, cycle.config.unasked_share, cycle.setup.seed)
+        if fact.id not in new and cycle.may_ask(fact)
     ]
     answers = answer(cycle.champion, [question for question, _ in asked])
     return documents + own_answers(asked, answers, size_bytes), facts
 
 
-def _passages(cycle: Cycle, size_bytes: float, generator: random.Random) -> list[Document]:
+def _passages(
+    cycle: Cycle, turn: int, size_bytes: float, generator: random.Random
+) -> list[Document]:
     """Passages of the knowledge base, chosen by how much cheaper they became since the champion
-    before. Without a knowledge base: the next part of the training text, because choosing there
+    before. Without a knowledge base: the ``turn``-th part of the training text, because choosing there
     costs more than it brings."""
     setup = cycle.setup
     if setup.knowledge is None:
-        texts = own_text(setup.corpus.text, size_bytes, setup.seed, cycle.number - 1)
+        texts = own_text(setup.corpus.text, size_bytes, setup.seed, turn)
         return [Document(text, "passage", "training text") for text in texts]
     count = setup.knowledge.passage_count
     wanted = min(count, max(_POOL_PASSAGES, int(4 * size_bytes / _PASSAGE_BYTES)))
@@ -166,18 +176,25 @@ def write_lesson(
     cycle: int,
     generator: random.Random,
 ) -> None:
-    """Writes the generated text and, in a file of its own, the person's replayed text. Both are
-    shuffled: restatements of one fact must not stand side by side. A record keeps the cycle, kind
-    and source of each document."""
-    texts = [document.text for document in documents]
-    generator.shuffle(texts)
+    """Writes the generated text, questions apart, and the person's replayed text, each in a file of
+    its own. All are shuffled: restatements of one fact must not stand side by side. A record keeps
+    the cycle, kind and source of each document."""
+    asked, told = list[str](), list[str]()
+    for document in documents:
+        (asked if document.kind in _ASKED_KINDS else told).append(document.text)
+    generator.shuffle(asked)
+    generator.shuffle(told)
     replay = generator.sample(replay, len(replay))
     records = "".join(
         json.dumps({"cycle": cycle, **vars(document)}, ensure_ascii=False) + "\n"
         for document in documents
     )
     write_bytes(paths.generated_record, records.encode("utf-8"))
-    parts = {GENERATED_TEXT: texts} | ({REPLAYED_TEXT: replay} if replay else {})
+    parts = {ASKED_TEXT: asked, GENERATED_TEXT: told, REPLAYED_TEXT: replay}
+    if not any(parts.values()):
+        parts[GENERATED_TEXT] = [""]  # even an empty lesson has a file
     for name, pieces in parts.items():
+        if not pieces:
+            continue
         text = SEPARATOR.join(pieces) + "\n"
         write_bytes(paths.text / name, text.encode("utf-8"))

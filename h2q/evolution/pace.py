@@ -9,8 +9,8 @@ from dataclasses import replace
 import torch
 
 from h2q.config import EvolutionConfig
-from h2q.evolution.challenger import Recipe, challenger_config
 from h2q.evolution.context import Setup
+from h2q.evolution.recipe import Recipe, challenger_config
 from h2q.model.transformer import Transformer
 from h2q.training.fine_tuning import FineTuning
 from h2q.training.trainer import LocalModelTrainer

@@ -21,13 +21,14 @@ from h2q.evaluation.significance import FEWEST_CLUSTERS
 from h2q.evolution.context import Cycle
 from h2q.evolution.documents import size_of, write_about
 from h2q.evolution.examiner import EXAMPLES, bits_per_byte_each
-from h2q.evolution.records import Plan
+from h2q.evolution.records import Plan, Verdict, load
 from h2q.system.files import sha256_of_file
 
 MOST_REVIEW = 0.6  # of the documents about facts, unless too much was forgotten
 _PASSAGES = 0.2  # of the generated text, where there are facts too
 _MOST_EXPOSURES = 1.5  # times the setting, where few facts are left to be learnt
 _REVIEW_SHARE = 0.6  # of a new fact's exposures, for each fact learnt before
+UNFINISHED = "gate.not_better"  # the verdict after which the same facts are taught again
 _SIZED_FACTS = 64  # facts whose documents are written, to estimate the size of one document
 _FACTS_A_RELATION = 16  # about so many facts of each relation in one cycle
 _POOL_FACTOR, _LEAST_POOL, _MOST_POOL = 4, 64, 2048  # facts measured on dev before choosing
@@ -55,7 +56,10 @@ def plan(cycle: Cycle) -> Plan:
 
 
 def _with_facts(of_prose: Plan, cycle: Cycle, knowledge: KnowledgeBase) -> Plan:
-    """The plan with the facts that this cycle teaches and reviews."""
+    """The plan with the facts that this cycle teaches and reviews: those of the cycle before where
+    it did not teach them yet."""
+    if (unfinished := _unfinished(cycle)) is not None:
+        return _again(of_prose, unfinished, cycle)
     examiner, console = cycle.setup.examiner, cycle.setup.console
     generator = random.Random(f"{cycle.setup.seed} {cycle.number} plan")
     known = knowledge.facts_by_id(cycle.memory.known)
@@ -83,13 +87,42 @@ def _with_facts(of_prose: Plan, cycle: Cycle, knowledge: KnowledgeBase) -> Plan:
         known_on_dev=int(scores.correct.sum()),
         chance=chance,
         examples=examiner.answers(cycle.champion, taken[:EXAMPLES]),
+        rounds=cycle.rounds if taken else 1,
+    )
+
+
+def _unfinished(cycle: Cycle) -> Plan | None:
+    """The plan of the cycle before, if its facts were taught to a copy of the same champion without
+    success so far."""
+    paths = cycle.setup.paths.cycle(cycle.number - 1)
+    if not (paths.plan.exists() and paths.verdict.exists()):
+        return None
+    before, verdict = load(Plan, paths.plan), load(Verdict, paths.verdict)
+    if before is None or verdict is None or not before.facts:
+        return None
+    same = before.champion == sha256_of_file(cycle.setup.paths.model)
+    facts = cycle.setup.examiner.facts_named(before.facts)
+    whole = len(facts) == len(before.facts)  # the knowledge base may have been edited
+    return before if same and whole and verdict.entry["reason"] == UNFINISHED else None
+
+
+def _again(of_prose: Plan, before: Plan, cycle: Cycle) -> Plan:
+    """The plan ``before`` once more, for a model that goes on from where that cycle stopped."""
+    cycle.setup.console.say("evolve.again", facts=len(before.facts))
+    return replace(
+        before,
+        champion=of_prose.champion,
+        dev_bits_per_byte=of_prose.dev_bits_per_byte,
+        rounds=cycle.rounds,
+        goes_on=True,
     )
 
 
 def _workload(cycle: Cycle, knowledge: KnowledgeBase, known: int) -> "Workload":
     """The workload of this cycle; no new facts where too few are left to prove anything."""
     seed = derived_seed(cycle.setup.seed, cycle.number)
-    workload = plan_cycle(knowledge, known, cycle.size_bytes, cycle.config, seed)
+    size_bytes = cycle.rounds * cycle.size_bytes
+    workload = plan_cycle(knowledge, known, size_bytes, cycle.config, seed)
     left = knowledge.fact_count - known
     if known and 0 < left < FEWEST_CLUSTERS:
         cycle.setup.console.say("evolve.too_few_left", facts=left)
@@ -140,7 +173,9 @@ def plan_cycle(
     new = min(left, max(1, (documents - review) // config.exposures))
     if not new:
         return Workload(0, 0, documents)
-    exposures = min((documents - review) // new, _MOST_EXPOSURES * config.exposures)
+    exposures: float = (documents - review) // new
+    if known:  # else the form of question and answer must be learnt first, however few the facts
+        exposures = min(exposures, _MOST_EXPOSURES * config.exposures)
     # What the new facts do not need helps to remember the old ones.
     return Workload(new, int(exposures), documents - new * exposures if known else review)
 
@@ -154,7 +189,7 @@ def _affordable_documents(
     generator = random.Random(f"{seed} size")
     count = min(_SIZED_FACTS, knowledge.fact_count)
     sample = [knowledge.fact(n + 1) for n in generator.sample(range(knowledge.fact_count), count)]
-    trial = write_about([(fact, 7) for fact in sample], knowledge, config, seed, generator)
+    trial = write_about([(fact, 7) for fact in sample], knowledge, lambda _: True, generator)
     mean_bytes = size_of(trial) / (7 * count)
     return max(1, int(size_bytes / mean_bytes))
 

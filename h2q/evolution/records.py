@@ -1,6 +1,7 @@
 """The records of an evolution, and the one place where they become JSON and are read again.
 
-``Plan``, ``Lesson``, ``Training`` and ``Verdict`` are the results of the four phases of a cycle.
+``Plan``, ``Lesson``, ``Training`` and ``Verdict`` are the results of the phases of a cycle, and
+``Round`` is one of a part of its training.
 ``Run`` and ``Memory`` last over several cycles. Each record is one file below the checkpoints, so
 that a killed evolution can go on where it was. A file is always replaced as a whole. The file for
 the person is the work of ``statistics``.
@@ -38,12 +39,13 @@ class Record:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan(Record):
-    """What a cycle teaches (``plan.json``). The last four fields are None without facts."""
+    """What a cycle teaches (``plan.json``). The four fields on dev are None without facts. A plan of
+    an older version has one round."""
 
     champion: str  # hash of the champion's file
     dev_bits_per_byte: float  # of the champion
     facts: list[str]  # ids of the new facts
-    exposures: int  # documents about each of them
+    exposures: int  # documents about each of them, in all rounds together
     review: list[tuple[str, int]]  # ids of facts learnt before, and documents about each
     teaches_prose: bool
     primary: str  # the primary measure: facts or prose
@@ -51,17 +53,43 @@ class Plan(Record):
     known_on_dev: int | None = None
     chance: float | None = None  # of a right answer by guessing
     examples: list[Example] | None = None  # what the champion answers
+    rounds: int = 1  # at most so many are taught
+    goes_on: bool = False  # training begins with the weights that the cycle before left
 
 
 @dataclass(frozen=True, kw_only=True)
 class Lesson(Record):
-    """What the text of a cycle holds, and how much (``lesson.json``)."""
+    """What the text of a round holds, and how much (``lesson.json``)."""
 
     documents: int
     kinds: dict[str, int]  # documents by kind
     bytes: int
     replay_bytes: int
     rejected: dict[str, int]  # documents by the reason for which they were left out
+
+    def __add__(self, other: "Lesson") -> "Lesson":
+        """What both lessons hold together."""
+        return Lesson(
+            documents=self.documents + other.documents,
+            kinds=_added(self.kinds, other.kinds),
+            bytes=self.bytes + other.bytes,
+            replay_bytes=self.replay_bytes + other.replay_bytes,
+            rejected=_added(self.rejected, other.rejected),
+        )
+
+
+def _added(first: dict[str, int], other: dict[str, int]) -> dict[str, int]:
+    return {
+        name: first.get(name, 0) + other.get(name, 0) for name in dict.fromkeys([*first, *other])
+    }
+
+
+@dataclass(frozen=True)
+class Round(Record):
+    """What a round of a challenger's training brought (``round.json``)."""
+
+    known: list[str]  # ids of the new facts that are answered on dev
+    trained_bytes: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +98,7 @@ class Training(Record):
 
     choice: str  # the name of the weights that were chosen
     dev_costs: dict[str, tuple[float, float]]  # by name: primary measure, and harm (1 is tolerated)
-    trained_bytes: int
+    trained_bytes: int  # of all rounds
     sha256: str  # of the challenger's file
 
 
@@ -95,7 +123,8 @@ class Run(Record):
     settings: dict[str, Any]
     splits: str  # hash of what is held out
     knowledge: str  # hash of facts, passages and wordings
-    cycle_bytes: int
+    cycle_bytes: int  # of text in a cycle, at most
+    rounds: int = 1  # of a cycle, at most
     seconds: float = 0.0  # all sessions together
 
 

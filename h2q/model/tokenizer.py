@@ -8,6 +8,7 @@ import codecs
 
 VOCAB_SIZE = 256
 PAD = 0  # fills the last window of an epoch; never a target (README: 使用token 0进行填充)
+LINE_END = 0x0A
 END_OF_DOCUMENT = 0xFF  # a byte that no UTF-8 text holds
 # Well-formed UTF-8 (Unicode 17.0, table 3-7) as an automaton. A state says which bytes the
 # character still needs; state 0 is between two characters. NUL is left out: it is the padding.

@@ -121,6 +121,16 @@ class CyclePaths:
 
     root: Path
 
+    def round(self, number: int) -> "CyclePaths":
+        """The files of one round of the challenger's training, counted from 1. The first round lies
+        in the directory of the cycle itself."""
+        return self if number == 1 else CyclePaths(self.root / f"round_{number:02d}")
+
+    @property
+    def round_record(self) -> Path:
+        """The record of what a round taught."""
+        return self.root / "round.json"
+
     @property
     def plan(self) -> Path:
         return self.root / "plan.json"

@@ -46,6 +46,7 @@ class TrainStep:
         inputs: Tensor,
         targets: Tensor,
         replayed: Tensor | None = None,
+        weights: Tensor | None = None,
         *,
         step: int,
         depth: int,
@@ -54,38 +55,45 @@ class TrainStep:
         """Trains the first ``depth`` layers on a batch (B, T), in ``updates`` updates of weights.
 
         ``step`` is the number of the step, from 0. ``replayed`` (B, T) marks the targets that are
-        learnt from the teacher too. Returns the loss in nats, summed over the predicted bytes, and
-        the number of these bytes. Raises ``TrainingDiverged`` before a loss or gradient that is not
+        learnt from the teacher too; ``weights`` (B, T) weighs the targets. Returns the loss in nats,
+        not weighted, summed over the predicted bytes, and the number of these bytes. Raises ``TrainingDiverged`` before a loss or gradient that is not
         finite reaches the weights.
         """
         if replayed is None:
             replayed = torch.zeros_like(targets, dtype=torch.bool)
-        batch = [tokens.to(self._device) for tokens in (inputs, targets, replayed)]
+        whole = [inputs, targets, replayed, *([] if weights is None else [weights])]
+        batch = [tokens.to(self._device) for tokens in whole]
         loss_sum, count = 0.0, 0
         for number, part in enumerate(_cut(batch, updates)):
             # Each update has its own seed: no random state must be saved, and nothing else can
             # disturb dropout.
             torch.manual_seed(_update_seed(self._config.seed, step, number))
-            inputs, targets, replayed = part
-            part_count = int((targets != PAD).sum())
-            loss_sum += part_count * self._update(inputs, targets, replayed, step, depth)
+            part_count = int((part[1] != PAD).sum())
+            loss_sum += part_count * self._update(step, depth, *part)
             count += part_count
         return loss_sum, count
 
     def _update(
-        self, inputs: Tensor, targets: Tensor, replayed: Tensor, step: int, depth: int
+        self,
+        step: int,
+        depth: int,
+        inputs: Tensor,
+        targets: Tensor,
+        replayed: Tensor,
+        weights: Tensor | None = None,
     ) -> float:
-        """One update of the weights; returns the loss before it, without the teacher's part."""
+        """One update of the model's weights; returns the loss before it, without the teacher's part
+        and without the ``weights`` of the targets."""
         with computing_in(self._dtype, self._device):
             logits = self._model(inputs, depth)
         logits = logits.float()
         loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=PAD)
         taught = replayed & (targets != PAD)
-        objective = loss
+        objective = loss if weights is None else _weighted_loss(logits, targets, weights)
         if self._teacher is not None and taught.any():
             predicted = self._predicted_by(self._teacher, inputs, taught)
             change = _change_by_teacher(predicted, logits[taught], targets[taught])
-            objective = loss + _TEACHER_SHARE * (change / (targets != PAD).sum())
+            objective = objective + _TEACHER_SHARE * (change / (targets != PAD).sum())
         torch.autograd.backward(objective)
         value = loss.item()
         self._clip_gradients(value, step)
@@ -123,6 +131,15 @@ def _cut(batch: list[Tensor], updates: int) -> list[list[Tensor]]:
         return [batch]
     cut = [tokens.reshape(updates * rows, -1).chunk(updates) for tokens in batch]
     return [list(part) for part in zip(*cut) if (part[1] != PAD).any()]
+
+
+def _weighted_loss(logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+    """The mean loss of ``logits`` (B, T, V) on the ``targets`` (B, T) that are not padding, each
+    times its weight (B, T)."""
+    losses = F.cross_entropy(
+        logits.flatten(0, 1), targets.flatten(), ignore_index=PAD, reduction="none"
+    )
+    return (losses * weights.flatten()).sum() / (targets != PAD).sum()
 
 
 def _change_by_teacher(predicted: Tensor, logits: Tensor, targets: Tensor) -> Tensor:

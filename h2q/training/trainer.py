@@ -214,13 +214,14 @@ class LocalModelTrainer:
         moves on; returns its loss in nats per byte."""
         position, schedule, tuning = self.position, self.schedule, self._fine_tuning
         self.model.train(position.epoch >= self.config.dropout_after_epochs)  # for dropout only
-        replayed = None
+        replayed = weights = None
         if tuning is not None and starts is not None:
-            replayed = tuning.replayed(starts, targets.shape[1], len(self.corpus.train))
+            replayed, weights = tuning.of_batch(inputs, targets, starts, len(self.corpus.train))
         loss_sum, count = self._step(
             inputs,
             targets,
             replayed,
+            weights,
             step=position.step,
             depth=schedule.depth(position.progress),
             updates=schedule.updates_per_batch(position.progress),

@@ -31,7 +31,7 @@ TRAINING = TrainingConfig(
     epochs=1, lr=3e-3, save_interval_seconds=1.0, eval_bytes=2048, validation_fraction=0.0
 )
 CONFIG = EvolutionConfig(
-    cycles=2, cycle_bytes=50_000, exposures=100, lr=1.5e-2, replay_fraction=0.2
+    cycles=2, cycle_bytes=50_000, rounds=1, exposures=100, lr=1.5e-2, replay_fraction=0.2
 )
 TOWNS = ["Arlen", "Boxford", "Corvin", "Dunmere", "Emsworth", "Farleigh"]
 WORDINGS = {

@@ -72,6 +72,28 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "kind.cloze": ("填空", "clozes"),
     "kind.passage": ("段落", "passages"),
     "kind.own": ("自答", "own answers"),
+    "evolve.again": (
+        "🔁 接着教上一周期的 {facts} 个事实：从那时的训练结果继续，当前模型不变。",
+        "🔁 The {facts} facts of the cycle before are taught on, from where its training stopped; the "
+        "current model stays what it is.",
+    ),
+    "evolve.round": (
+        "🏃 第 {round} 轮之后: {facts} 个新事实中答对 {known} 个（dev 问法）",
+        "🏃 After round {round}: {known} of {facts} new facts are answered (wordings of dev)",
+    ),
+    "evolve.rounds_learnt": (
+        "   学会了，训练到此为止。",
+        "   They are learnt: training ends here.",
+    ),
+    "evolve.rounds_no_more": (
+        "   再练也没有更多收获，训练到此为止。",
+        "   Nothing more comes of it: training ends here.",
+    ),
+    "evolve.rounds_over": (
+        "   本周期的训练量用完了；要学得更多，请加长 --max_minutes，或在设置文件中增加 [evolution] rounds。",
+        "   The text of this cycle is used up. To learn more, give more --max_minutes, or more rounds "
+        "in the table [evolution] of the settings file.",
+    ),
     "evolve.example": (
         "💬 {question}\n   之前: {before}\n   之后: {after} {mark}",
         "💬 {question}\n   before: {before}\n   after: {after} {mark}",
