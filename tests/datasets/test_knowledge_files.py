@@ -1,8 +1,11 @@
 import json
+import os
+from pathlib import Path
 
 import pytest
 
-from h2q.datasets.knowledge_files import knowledge_files, numbered_lines, paragraphs, parse_fact
+from h2q.datasets.fact_parts import derived_id
+from h2q.datasets.knowledge_files import contents, knowledge_files, numbered_lines, parse_fact
 from h2q.datasets.templates import Fact
 from h2q.system.errors import KnowledgeError
 from tests.conftest import CHINESE
@@ -24,13 +27,54 @@ def lines_of(path, encoding=None) -> tuple[list, list[int]]:
 
 
 def test_files_are_found_by_their_names_in_order(tmp_path):
-    names = ["b.jsonl", "a.md", "deep/a.jsonl", "deep/z.txt", "wordings.json", "a.TXT.bak"]
+    names = ["b.jsonl", "a.md", "deep/a.JSONL", "deep/z.txt", "wordings.json", "a.TXT.bak"]
+    names += ["c.csv", "deep/d.tsv", ".git/x.txt", ".hidden.csv"]
     for name in names:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     found = knowledge_files(tmp_path)
-    assert found["facts"] == [tmp_path / "b.jsonl", tmp_path / "deep" / "a.jsonl"]
+    facts = ["b.jsonl", "c.csv", "deep/a.JSONL", "deep/d.tsv"]
+    assert found["facts"] == [tmp_path / name for name in facts]
     assert found["passages"] == [tmp_path / "a.md", tmp_path / "deep" / "z.txt"]
+    assert knowledge_files(tmp_path / "c.csv")["facts"] == [tmp_path / "c.csv"]
+    assert knowledge_files(tmp_path / "a.md")["passages"] == [tmp_path / "a.md"]
+
+
+def test_what_is_no_file_is_not_read(tmp_path):
+    """A folder with the name of a note, a pipe, a link to nowhere, and a link to a folder."""
+    (tmp_path / "Meeting.md").mkdir()
+    (tmp_path / "Meeting.md" / "a.txt").touch()
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe.jsonl")
+    (tmp_path / "gone.csv").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "loop.md").symlink_to(tmp_path)
+    found = knowledge_files(tmp_path)
+    assert found == {"facts": [], "passages": [tmp_path / "Meeting.md" / "a.txt"]}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "form"),
+    [
+        ("a.jsonl", '\n{"question": "Who?", "answer": "Lena"}', "json"),
+        ("a.CSV", "question;answer\nWho?;Lena", "table"),
+        ("a.tsv", "question, or what\tjob\nWho?\tLena", "table"),
+        ("a.txt", "#separator:tab\n#html:true\nWho?\tLena", "anki"),
+        ("a.csv", "#separator:Comma\nWho?,Lena", "anki"),
+        ("a.txt", "Q: Who?\nA: Lena", "pair"),
+        ("a.md", "# Lena\njob: dentist\nborn: 1980", "keys"),
+        ("a.md", "# Lena\n\nThe dentist.", "passage"),
+    ],
+)
+def test_each_file_is_read_as_its_name_says(name, text, form):
+    lines = enumerate(text.splitlines(keepends=True), start=1)
+    assert {found.form for found in contents(Path(name), lines)} == {form}
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.csv", "a.tsv", "a.txt", "a.md"])
+@pytest.mark.parametrize("text", ["", "\n \n"])
+def test_an_empty_file_holds_nothing(name, text):
+    lines = enumerate(text.splitlines(keepends=True), start=1)
+    assert list(contents(Path(name), lines)) == []
 
 
 # Lines
@@ -79,6 +123,20 @@ def test_a_fact_needs_no_aliases():
     assert parse_fact(json.dumps(values)).answers == ("Paris",)
 
 
+@pytest.mark.parametrize(("question", "answer"), [("question", "answer"), ("prompt", "completion")])
+def test_a_question_with_its_answer_is_a_fact(question, answer):
+    fact = parse_fact(
+        json.dumps({question: "Who is\nthe dentist?", answer: " Lena ", "lang": "en"})
+    )
+    assert (fact.subject, fact.object, fact.is_question) == ("Who is the dentist?", "Lena", True)
+
+
+def test_id_and_language_may_be_missing():
+    values = {"subject": "法国", "relation": "capital", "object": "巴黎", "id": None}
+    fact = parse_fact(json.dumps(values))
+    assert fact == Fact(derived_id("法国", "capital", "zh"), "法国", "capital", "巴黎", (), "zh")
+
+
 @pytest.mark.parametrize(
     ("line", "key"),
     [
@@ -103,37 +161,9 @@ def test_what_is_no_fact_is_told(line, key):
 
 
 @pytest.mark.parametrize("name", ["id", "subject", "relation", "object"])
-@pytest.mark.parametrize("value", [None, 7, "", "  ", "two\nlines", "\x1b[2J", "\ud800"])
+@pytest.mark.parametrize("value", [True, "", "  ", "two\nlines", "\x1b[2J", "\ud800"])
 def test_a_part_that_is_not_one_line_of_text_is_named(name, value):
     with pytest.raises(KnowledgeError) as caught:
         parse_fact(json.dumps(VALUES | {name: value}))
     assert caught.value.key == "knowledge.no_field"
     assert caught.value.values == {"name": name}
-
-
-# Passages
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("", []),
-        ("\n \n", []),
-        ("One\nparagraph. \n\n\nAnother.", ["One\nparagraph.", "Another."]),
-        ("\n  indented\n\t\n中文\n", ["  indented", "中文"]),
-    ],
-)
-def test_paragraphs_are_runs_of_lines_that_are_not_blank(text, expected):
-    assert list(paragraphs(text.splitlines(keepends=True))) == expected
-
-
-@pytest.mark.parametrize("line", ["x" * 40_000, "中" * 16_384, "x" * 16_385])
-def test_a_very_long_line_is_cut(line):
-    found = list(paragraphs(["before\n", line + "\n", "after\n"]))
-    assert max(map(len, found)) <= 16_384 + 1  # and a line end
-    assert "".join(found).replace("\n", "") == f"before{line}after"
-
-
-def test_a_very_long_paragraph_is_cut_between_lines():
-    line = "y" * 5000
-    assert list(paragraphs([line] * 7)) == ["\n".join([line] * 3)] * 2 + [line]

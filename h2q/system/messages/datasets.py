@@ -73,6 +73,15 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "📖 知识库: {path} | 事实 {facts:,} | 段落 {passages:,} | 有误 {problems}",
         "📖 Knowledge base: {path} | {facts:,} facts | {passages:,} passages | {problems} faulty",
     ),
+    "knowledge.file": ("   📄 {file}: {found}", "   📄 {file}: {found}"),
+    "knowledge.more_files": ("   … 以及另外 {count} 个文件", "   … and {count} more files"),
+    "form.json": ("JSON 行", "JSON lines"),
+    "form.table": ("表格", "table"),
+    "form.anki": ("Anki 卡片", "Anki notes"),
+    "form.pair": ("问答", "questions with answers"),
+    "form.keys": ("键值行", "key: value lines"),
+    "form.passage": ("段落", "passages"),
+    "form.faulty": ("有误", "faulty"),
     "knowledge.none": (
         "📖 {path} 中没有知识；以训练文本本身为知识库。",
         "📖 There is no knowledge in {path}: the training text itself is taught.",
@@ -110,6 +119,24 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "knowledge.contradicts": (
         "与 {file} 第 {line} 行矛盾，那里是 {object}",
         "contradicts {file}, line {line}, which says {object}",
+    ),
+    "knowledge.quotes": (
+        "这一行的引号没有配对",
+        "the quotation marks of this row do not match",
+    ),
+    "knowledge.cells": (
+        "有 {cells} 格，而表头只有 {columns} 列；含分隔符的内容要放在引号里",
+        "{cells} cells, but the header names {columns}; put a value that holds the separator in "
+        "quotation marks",
+    ),
+    "knowledge.no_name": (
+        "{value!r} 所在的列在表头里没有名字",
+        "the column of {value!r} has no name in the header",
+    ),
+    "knowledge.one_column": (
+        "表头只有一列；第一行要写列名，例如 subject,relation,object",
+        "the header has only one column; the first line names the columns, such as "
+        "subject,relation,object",
     ),
     "knowledge.long": (
         "太长：问题和答案放不进模型的 {most} 字节窗口",

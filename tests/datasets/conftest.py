@@ -1,0 +1,26 @@
+"""What the tests of the readers of knowledge share."""
+
+import io
+from collections.abc import Iterable, Iterator
+
+from h2q.datasets.fact_parts import Found
+from h2q.system.errors import KnowledgeError
+
+
+def numbered(text: str) -> Iterator[tuple[int, str]]:
+    """The lines of ``text``, as those of a file."""
+    return enumerate(io.StringIO(text, newline=None), start=1)
+
+
+def parts(found: Iterable[Found]) -> list[tuple]:
+    """(line, subject, relation, object) of facts, (line, key) of errors, (line, text) of prose."""
+    result = []
+    for item in found:
+        content = item.content
+        if isinstance(content, str):
+            result.append((item.line, content))
+        elif isinstance(content, KnowledgeError):
+            result.append((item.line, content.key))
+        else:
+            result.append((item.line, content.subject, content.relation, content.object))
+    return result
