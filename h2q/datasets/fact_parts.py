@@ -30,7 +30,7 @@ class Found:
     """What stands at a line of a file: a fact, a passage, or the reason why it is neither."""
 
     line: int  # from 1; the first one where there are several
-    form: str  # how it is written: a name without "form." of a message
+    form: str  # how it is written: json, table, anki, pair, keys, or passage
     content: Fact | str | KnowledgeError
 
 

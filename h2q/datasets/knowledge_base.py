@@ -178,6 +178,15 @@ class _Source:
         return self.path if self.path.is_dir() else self.path.parent
 
 
+def wordings_of(directory: Path) -> Wordings:
+    """The shipped wordings, and those of ``directory``, which win. Raises ``KnowledgeError``."""
+    wordings = read_wordings(shipped_knowledge_dir() / WORDINGS_NAME)
+    if (directory / WORDINGS_NAME).is_file():
+        for relation, by_language in read_wordings(directory / WORDINGS_NAME).items():
+            wordings[relation] = {**wordings.get(relation, {}), **by_language}
+    return wordings
+
+
 def load_knowledge_base(
     path: Path,
     index_path: Path | None = None,
@@ -196,10 +205,7 @@ def load_knowledge_base(
     path = Path(path)
     if not path.exists():
         raise KnowledgeError("knowledge.missing", path=path)
-    wordings = read_wordings(shipped_knowledge_dir() / WORDINGS_NAME)
-    if (path / WORDINGS_NAME).is_file():
-        for relation, by_language in read_wordings(path / WORDINGS_NAME).items():
-            wordings[relation] = {**wordings.get(relation, {}), **by_language}
+    wordings = wordings_of(path)
     source = _Source(path, wordings, context_length, encoding)
     base = KnowledgeBase(_index(source, index_path), wordings, source.root)
     if not base.fact_count and not base.passage_count:

@@ -50,11 +50,15 @@ def write_about(
     and clozes, in random wordings.
 
     Statements about one subject stand together, in random order. Subjects that are never asked
-    about get statements in place of questions.
+    about get statements in place of questions. About a question that a person wrote there is only
+    the question itself, in the person's words and in others.
     """
     documents: list[Document] = []
     sentences: dict[tuple[str, str], list[list[tuple[str, str]]]] = defaultdict(list)
     for fact, count in exposures:
+        if fact.is_question:
+            documents += [_ask(fact, knowledge, generator) for _ in range(count)]
+            continue
         asked = is_asked(fact, config.unasked_share, seed)
         clozes = round(count * _CLOZES)
         asks = round(count * _QUESTIONS) if asked else 0

@@ -10,7 +10,7 @@ from h2q.datasets.knowledge_base import load_knowledge_base
 from h2q.datasets.templates import HELD_OUT, TRAIN, fill, questions, read_wordings, statements
 from h2q.system.errors import KnowledgeError, SaveFailed
 from h2q.system.messages.catalogue import set_language
-from h2q.system.paths import shipped_data
+from h2q.system.paths import shipped_knowledge_dir
 
 
 def fact(number, **changes):
@@ -91,7 +91,7 @@ def test_files_in_other_encodings(tmp_path):
     """GB18030 and UTF-16 are recognised, a forced one is obeyed, what is no text is listed."""
     directory = tmp_path / "kb"
     directory.mkdir()
-    source = (shipped_data() / "knowledge_base" / "countries.jsonl").read_text(encoding="utf-8")
+    source = (shipped_knowledge_dir() / "countries.jsonl").read_text(encoding="utf-8")
     chinese = [line for line in source.splitlines() if '"zh"' in line][:200]
     (directory / "a.jsonl").write_bytes("\n".join(chinese[:100]).encode("gb18030"))
     (directory / "b.jsonl").write_bytes("\n".join(chinese[100:]).encode("utf-16"))
@@ -221,7 +221,7 @@ def test_own_wordings_in_one_language_leave_those_of_the_other(tmp_path, relatio
     base = load_knowledge_base(directory)
     english, chinese = base.facts()
     assert statements(base.wordings, english) == ["{object}: {subject}."]
-    shipped = read_wordings(shipped_data() / "knowledge_base" / "wordings.json")
+    shipped = read_wordings(shipped_knowledge_dir() / "wordings.json")
     assert statements(base.wordings, chinese) == shipped[relation]["zh"]["statements"]
 
 

@@ -18,7 +18,7 @@ from h2q.datasets.templates import (
     statements,
 )
 from h2q.system.errors import KnowledgeError, UnusableInput
-from h2q.system.paths import shipped_data, shipped_knowledge_dir
+from h2q.system.paths import shipped_knowledge_dir
 
 SPLITS = (TRAIN, *HELD_OUT)
 OWNER = Fact("f1", "the cat", "owner_of", "Ann", ("Anna",), "en")
@@ -124,7 +124,7 @@ def test_the_split_depends_on_the_templates_alone():
 
 
 def test_wordings_of_the_splits_are_disjoint_for_every_shipped_fact():
-    base = load_knowledge_base(shipped_data() / "knowledge_base")
+    base = load_knowledge_base(shipped_knowledge_dir())
     assert set(base.wordings[ANY_RELATION]) == {"zh", "en"}
     for item in base.facts():
         lists = [questions(base.wordings, item, split) for split in SPLITS]

@@ -58,9 +58,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "There is no knowledge base at {path}; check --knowledge_dir.",
     ),
     "knowledge.empty": (
-        "知识库 {path} 中没有可用的事实或段落（{problems} 行有误）；请添加 .jsonl 事实或 .txt 段落。",
+        "知识库 {path} 中没有可用的事实或段落（{problems} 行有误）；"
+        "请添加事实（.csv、.tsv、.jsonl、问答）或 .txt、.md 段落。",
         "The knowledge base {path} holds no usable fact or passage ({problems} faulty lines); add "
-        "facts as .jsonl or passages as .txt.",
+        "facts (.csv, .tsv, .jsonl, questions with answers) or passages (.txt, .md).",
     ),
     "knowledge.wordings": (
         "{path} 的格式不对（关系 {relation!r}）；请按自带的 wordings.json 书写："
@@ -83,8 +84,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "form.passage": ("段落", "passages"),
     "form.faulty": ("有误", "faulty"),
     "knowledge.none": (
-        "📖 {path} 中没有知识；以训练文本本身为知识库。",
-        "📖 There is no knowledge in {path}: the training text itself is taught.",
+        "📖 {path} 中没有您的事实：以您的训练文本本身为知识库。"
+        "（把事实放进去就会教；要教自带的常识，加 --knowledge shipped）",
+        "📖 There are no facts of yours in {path}: your training text itself is taught. (Put facts "
+        "there to have them taught; --knowledge shipped teaches those that come with the program.)",
     ),
     "knowledge.problem": (
         "⚠️ {path} 第 {line} 行未采用：{reason}",
@@ -93,6 +96,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "knowledge.more_problems": (
         "⚠️ 还有 {count} 处未采用，全部列在 {path}",
         "⚠️ {count} more were left out; all are listed in {path}",
+    ),
+    "knowledge.unlisted_problems": (
+        "⚠️ 还有 {count} 处不能采用；进化时会全部列在一个文件里",
+        "⚠️ {count} more cannot be used; an evolution lists them all in a file",
     ),
     "knowledge.not_json": ("不是有效的 JSON", "not valid JSON"),
     "knowledge.no_object": ("不是 JSON 对象", "not a JSON object"),
