@@ -10,7 +10,7 @@ from pathlib import Path
 from h2q.cli.inputs import is_without_text
 from h2q.cli.settings import TrainingCall
 from h2q.datasets.knowledge_base import KnowledgeBase, load_knowledge_base
-from h2q.datasets.knowledge_files import knowledge_files
+from h2q.datasets.knowledge_files import knowledge_files, unread_files
 from h2q.datasets.sample_text import is_sample_text
 from h2q.datasets.text_files import find_text_files
 from h2q.system.console import Console
@@ -84,6 +84,7 @@ def report_knowledge(
     Where there are more, all of them are written to ``problems_path``. It is None in a dry run,
     which also says what was found in each file.
     """
+    _say_unread(knowledge_path(call) or Path(DEFAULT_KNOWLEDGE_DIR), console)
     if knowledge is None:
         console.say("knowledge.none", path=DEFAULT_KNOWLEDGE_DIR)
         return
@@ -107,6 +108,12 @@ def report_knowledge(
         lines = [f"{p.path}:{p.line}: {p.reason}\n" for p in knowledge.problems()]
         write_bytes(problems_path, "".join(lines).encode("utf-8", "replace"))
         console.warn("knowledge.more_problems", count=count, path=problems_path)
+
+
+def _say_unread(path: Path, console: Console) -> None:
+    """Names a file that is not read, and says how many there are."""
+    if unread := unread_files(path):
+        console.warn("knowledge.unread", count=len(unread), first=unread[0])
 
 
 def _say_files(knowledge: KnowledgeBase, console: Console) -> None:

@@ -254,27 +254,34 @@ def _build(index: sqlite3.Connection, source: _Source, signature: str) -> None:
     digest = hashlib.sha256(json.dumps(source.wordings, sort_keys=True).encode())
     for path in [file for found in knowledge_files(source.path).values() for file in found]:
         name = path.relative_to(source.root).as_posix()
-        for found in contents(path, _lines(index, path, name, source.encoding)):
-            if isinstance(found.content, str):
-                digest.update(found.content.encode())
-                index.execute("INSERT INTO passages VALUES (NULL, ?, ?)", (found.content, name))
-                continue
-            try:
-                fact = _usable_fact(index, found, source)
-            except KnowledgeError as error:
-                _note(index, name, found.line, str(error))
-            else:
-                digest.update(repr(fact).encode())
-                _insert(index, fact, name, found)
+        try:
+            for found in contents(path, _lines(index, path, name, source.encoding)):
+                digest.update(_add(index, found, name, source))
+        except OSError as error:  # it may not be read, or is gone
+            _note(index, name, 0, error.strerror or str(error))
     index.execute("INSERT INTO words(words) VALUES ('rebuild')")
     index.execute("INSERT INTO about VALUES (?, ?)", (signature, digest.hexdigest()))
     index.commit()
 
 
+def _add(index: sqlite3.Connection, found: Found, name: str, source: _Source) -> bytes:
+    """Adds what was found in the file ``name``; returns what counts for the digest."""
+    if isinstance(found.content, str):
+        index.execute("INSERT INTO passages VALUES (NULL, ?, ?)", (found.content, name))
+        return found.content.encode()
+    try:
+        fact = _usable_fact(index, found, source)
+    except KnowledgeError as error:
+        _note(index, name, found.line, str(error))
+        return b""
+    _insert(index, fact, name, found)
+    return repr(fact).encode()
+
+
 def _lines(
     index: sqlite3.Connection, path: Path, name: str, encoding: str | None
 ) -> Iterator[tuple[int, str]]:
-    """Numbered lines of ``path``. A file, or the rest of one, that is not text is a problem."""
+    """Numbered lines of ``path``. A file or a line that is not text is a problem."""
 
     def unreadable(number: int) -> None:
         _note(index, name, number, message("skip.not_text"))

@@ -4,6 +4,7 @@
 and ``*.md`` files hold notes. Does not know the index, nor whether two facts contradict each other.
 """
 
+import codecs
 import os
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, islice
@@ -13,30 +14,42 @@ from h2q.datasets.encodings import encoding_of
 from h2q.datasets.fact_parts import Found, made_fact, made_question
 from h2q.datasets.knowledge_notes import facts_and_passages
 from h2q.datasets.knowledge_tables import facts_in_anki, facts_in_table, is_anki
-from h2q.datasets.templates import Fact
+from h2q.datasets.templates import WORDINGS_NAME, Fact
 from h2q.system.errors import KnowledgeError
 from h2q.system.files import parse_json
 
 _JSON, _TABLES, _NOTES = {".jsonl"}, {".csv", ".tsv"}, {".txt", ".md"}
+_NOT_TEXT = "\udcff"  # in place of bytes that are not text; no text holds it
+_MARKING = "h2q.marking"  # how errors of decoding are handled
+codecs.register_error(_MARKING, lambda error: (_NOT_TEXT, getattr(error, "end", 0)))
 _QUESTIONS = (("question", "answer"), ("prompt", "completion"))
 
 
 def knowledge_files(path: Path) -> dict[str, list[Path]]:
     """The files of facts and of notes below ``path``, each in sorted order; or ``path`` itself,
     where it is a file. Hidden files and folders are left out; links to folders are not followed."""
-    found = [path] if path.is_file() else _files_below(path)
+    found = [file for file in _files_below(path) if file.is_file()]  # no pipe, no link to nowhere
     return {
-        "facts": sorted(file for file in found if file.suffix.lower() in _JSON | _TABLES),
-        "passages": sorted(file for file in found if file.suffix.lower() in _NOTES),
+        "facts": [file for file in found if file.suffix.lower() in _JSON | _TABLES],
+        "passages": [file for file in found if file.suffix.lower() in _NOTES],
     }
 
 
-def _files_below(directory: Path) -> list[Path]:
+def unread_files(path: Path) -> list[Path]:
+    """The files below ``path`` that ``knowledge_files`` does not name, unless they are hidden."""
+    known = {file for files in knowledge_files(path).values() for file in files}
+    return [file for file in _files_below(path) if file not in known | {path / WORDINGS_NAME}]
+
+
+def _files_below(path: Path) -> list[Path]:
+    """Everything below ``path`` that is no folder, in sorted order."""
+    if path.is_file():
+        return [path]
     found = []
-    for folder, folders, names in os.walk(directory):
+    for folder, folders, names in os.walk(path):
         folders[:] = [name for name in folders if not name.startswith(".")]
         found += [Path(folder, name) for name in names if not name.startswith(".")]
-    return [path for path in found if path.is_file()]  # no pipe, no link to nowhere
+    return sorted(found)
 
 
 def numbered_lines(
@@ -44,8 +57,8 @@ def numbered_lines(
 ) -> Iterator[tuple[int, str]]:
     """The lines of ``path`` and their numbers, from 1 on.
 
-    The file is in ``encoding``, or in the one that is recognised. The lines end where the file is
-    not text; then ``unreadable`` is called with the number of that line (0: the whole file).
+    The file is in ``encoding``, or in the one that is recognised. A line that is not text is left
+    out, and ``unreadable`` is called with its number (0: the whole file).
     """
     if encoding is None:
         with open(path, "rb") as stream:
@@ -53,13 +66,12 @@ def numbered_lines(
     if not encoding:
         unreadable(0)
         return
-    number = 0
-    try:
-        with open(path, encoding=encoding) as lines:
-            for number, line in enumerate(lines, start=1):
+    with open(path, encoding=encoding, errors=_MARKING) as lines:
+        for number, line in enumerate(lines, start=1):
+            if _NOT_TEXT in line:
+                unreadable(number)
+            else:
                 yield number, line
-    except UnicodeError:
-        unreadable(number + 1)
 
 
 def contents(path: Path, lines: Iterable[tuple[int, str]]) -> Iterator[Found]:

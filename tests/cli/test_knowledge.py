@@ -128,6 +128,20 @@ def test_a_dry_run_names_twenty_files_at_most(place, capsys):
     assert said.count("📄") == 20 and "另外 4 个文件" in said
 
 
+@pytest.mark.parametrize("name", ["kb", None])
+def test_files_that_are_not_read_are_named(place, capsys, name):
+    """Also where nothing else is there."""
+    flags = ("--knowledge_dir", name) if name else ()
+    for file in (place / (name or OWN) / "family.xlsx", place / (name or OWN) / "z.pdf"):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    write_text(TEXT / "mine.txt")
+    call = training(*flags)
+    report_knowledge(call, open_knowledge(call, OutputPaths(place), 64), None, Console())
+    said = capsys.readouterr().err.splitlines()[0]
+    assert said.startswith("⏭️") and "2 个文件" in said and "family.xlsx" in said
+
+
 def test_few_problems_need_no_list(place, capsys):
     (place / "kb" / "facts.jsonl").write_text("rubbish\n" * 10)
     call, paths = training("--knowledge_dir", "kb"), OutputPaths(place / "out")

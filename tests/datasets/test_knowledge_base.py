@@ -7,6 +7,7 @@ import pytest
 
 from h2q.datasets.fact_parts import derived_id
 from h2q.datasets.knowledge_base import load_knowledge_base
+from h2q.datasets.knowledge_files import numbered_lines
 from h2q.datasets.templates import HELD_OUT, TRAIN, fill, questions, read_wordings, statements
 from h2q.system.errors import KnowledgeError, SaveFailed
 from h2q.system.messages.catalogue import set_language
@@ -328,3 +329,18 @@ def test_an_id_of_a_person_may_look_like_one_of_ours(tmp_path):
     directory = write(tmp_path / "kb", a_jsonl=own, b_csv="name,job\nLena,dentist\n")
     base = load_knowledge_base(directory)
     assert (base.fact_count, base.problem_count) == (1, 1)
+
+
+def test_a_file_that_may_not_be_read_does_not_stop_the_others(tmp_path, monkeypatch):
+    directory = write(tmp_path / "kb", a_csv="name,job\nLena,dentist\n", b_csv="name,job\nTom,x\n")
+
+    def denied(path, *arguments):
+        if path.name == "a.csv":
+            raise PermissionError(13, "Permission denied", str(path))
+        return numbered_lines(path, *arguments)
+
+    monkeypatch.setattr("h2q.datasets.knowledge_base.numbered_lines", denied)
+    base = load_knowledge_base(directory)
+    [problem] = base.problems()
+    assert (base.fact_count, problem.path.name, problem.line) == (1, "a.csv", 0)
+    assert problem.reason == "Permission denied"

@@ -5,7 +5,13 @@ from pathlib import Path
 import pytest
 
 from h2q.datasets.fact_parts import derived_id
-from h2q.datasets.knowledge_files import contents, knowledge_files, numbered_lines, parse_fact
+from h2q.datasets.knowledge_files import (
+    contents,
+    knowledge_files,
+    numbered_lines,
+    parse_fact,
+    unread_files,
+)
 from h2q.datasets.templates import Fact
 from h2q.system.errors import KnowledgeError
 from tests.conftest import CHINESE
@@ -36,6 +42,8 @@ def test_files_are_found_by_their_names_in_order(tmp_path):
     facts = ["b.jsonl", "c.csv", "deep/a.JSONL", "deep/d.tsv"]
     assert found["facts"] == [tmp_path / name for name in facts]
     assert found["passages"] == [tmp_path / "a.md", tmp_path / "deep" / "z.txt"]
+    assert unread_files(tmp_path) == [tmp_path / "a.TXT.bak"]
+    assert unread_files(tmp_path / "c.csv") == unread_files(tmp_path / "nowhere") == []
     assert knowledge_files(tmp_path / "c.csv")["facts"] == [tmp_path / "c.csv"]
     assert knowledge_files(tmp_path / "a.md")["passages"] == [tmp_path / "a.md"]
 
@@ -49,6 +57,7 @@ def test_what_is_no_file_is_not_read(tmp_path):
     (tmp_path / "gone.csv").symlink_to(tmp_path / "nowhere")
     (tmp_path / "loop.md").symlink_to(tmp_path)
     found = knowledge_files(tmp_path)
+    assert tmp_path / "gone.csv" in unread_files(tmp_path)
     assert found == {"facts": [], "passages": [tmp_path / "Meeting.md" / "a.txt"]}
 
 
@@ -101,12 +110,14 @@ def test_a_file_that_is_no_text_has_no_lines(tmp_path):
     assert lines_of(tmp_path / "a.txt") == ([], [0])
 
 
-def test_lines_end_where_the_text_ends(tmp_path):
-    """Python's reader decodes 8 KB at once; the lines before the first bad 8 KB are read."""
-    (tmp_path / "a.txt").write_bytes(b"plain text\n" * 300_000 + b"\xff\n")
-    found, [unreadable] = lines_of(tmp_path / "a.txt", "utf-8")
-    assert 299_000 < len(found) < 300_000
-    assert unreadable == len(found) + 1
+@pytest.mark.parametrize("encoding", ["utf-8", "gb18030"])
+def test_only_the_lines_that_are_no_text_are_left_out(tmp_path, encoding):
+    """Python's reader decodes 8 KB at once."""
+    good = "文字 text\n".encode(encoding)
+    (tmp_path / "a.txt").write_bytes(good * 20_000 + b"a\xff\xffb\n" + good + b"\xff")
+    found, unreadable = lines_of(tmp_path / "a.txt", encoding)
+    assert unreadable == [20_001, 20_003]
+    assert len(found) == 20_001 and found[-1] == (20_002, "文字 text\n")
 
 
 # Facts

@@ -75,7 +75,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "📖 Knowledge base: {path} | {facts:,} facts | {passages:,} passages | {problems} faulty",
     ),
     "knowledge.file": ("   📄 {file}: {found}", "   📄 {file}: {found}"),
-    "knowledge.more_files": ("   … 以及另外 {count} 个文件", "   … and {count} more files"),
+    "knowledge.more_files": ("   … 以及另外 {count} 个文件", "   … and {count} more"),
     "form.json": ("JSON 行", "JSON lines"),
     "form.table": ("表格", "table"),
     "form.anki": ("Anki 卡片", "Anki notes"),
@@ -83,6 +83,11 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "form.keys": ("键值行", "key: value lines"),
     "form.passage": ("段落", "passages"),
     "form.faulty": ("有误", "faulty"),
+    "knowledge.unread": (
+        "⏭️ 知识库里有 {count} 个文件不读（读的是 .csv、.tsv、.jsonl、.md、.txt），例如 {first}",
+        "⏭️ Files of the knowledge base that are not read (.csv, .tsv, .jsonl, .md and .txt are): "
+        "{count}, for instance {first}",
+    ),
     "knowledge.none": (
         "📖 {path} 中没有您的事实：以您的训练文本本身为知识库。"
         "（把事实放进去就会教；要教自带的常识，加 --knowledge shipped）",
