@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, islice
 from pathlib import Path
 
-from h2q.datasets.encodings import encoding_of
+from h2q.datasets.encodings import CHUNK_BYTES, encoding_of
 from h2q.datasets.fact_parts import Found, made_fact, made_question
 from h2q.datasets.knowledge_notes import facts_and_passages
 from h2q.datasets.knowledge_tables import facts_in_anki, facts_in_table, is_anki
@@ -63,6 +63,9 @@ def numbered_lines(
     if encoding is None:
         with open(path, "rb") as stream:
             encoding = encoding_of(stream)
+            stream.seek(0)
+            if not encoding and _is_nearly_utf8(stream.read(CHUNK_BYTES)):
+                encoding = "utf-8-sig"
     if not encoding:
         unreadable(0)
         return
@@ -72,6 +75,15 @@ def numbered_lines(
                 unreadable(number)
             else:
                 yield number, line
+
+
+def _is_nearly_utf8(head: bytes) -> bool:
+    """Whether at most one line, or a tenth of the lines, of ``head`` is damaged UTF-8."""
+    if b"\0" in head:
+        return False
+    lines = head.splitlines()[:-1]  # the last one may be cut
+    damaged = sum("\ufffd" in line.decode("utf-8", "replace") for line in lines)
+    return 2 * damaged < len(lines) and damaged <= max(1, len(lines) // 10)
 
 
 def contents(path: Path, lines: Iterable[tuple[int, str]]) -> Iterator[Found]:

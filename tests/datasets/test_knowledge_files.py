@@ -120,6 +120,18 @@ def test_only_the_lines_that_are_no_text_are_left_out(tmp_path, encoding):
     assert len(found) == 20_001 and found[-1] == (20_002, "文字 text\n")
 
 
+@pytest.mark.parametrize("bad", [b"caf\xe9", b"\xff\xfe x", b"\x80"])
+def test_one_bad_byte_does_not_hide_the_rest(tmp_path, bad):
+    (tmp_path / "a.txt").write_bytes(b"name,job\nLena,x\n" + bad + b"\nTom,y\nthe end")
+    found, unreadable = lines_of(tmp_path / "a.txt")
+    assert [number for number, _ in found] == [1, 2, 4, 5] and unreadable == [3]
+
+
+def test_a_file_of_another_encoding_is_not_taken_for_damaged(tmp_path):
+    (tmp_path / "a.txt").write_bytes("café, naïve\n".encode("cp1252") * 20)
+    assert lines_of(tmp_path / "a.txt") == ([], [0])
+
+
 # Facts
 
 
