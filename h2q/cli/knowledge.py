@@ -98,7 +98,8 @@ def report_knowledge(
     if problems_path is None:
         _say_files(knowledge, console)
     for problem in knowledge.problems(_PROBLEMS_SHOWN):
-        console.warn("knowledge.problem", **vars(problem))
+        key = "knowledge.problem" if problem.line else "knowledge.problem_file"
+        console.warn(key, **vars(problem))
     count = knowledge.problem_count - _PROBLEMS_SHOWN
     if count <= 0:
         return

@@ -51,7 +51,7 @@ class Problem:
     """A place in the person's files that could not be used, and why."""
 
     path: Path
-    line: int
+    line: int  # 0: the whole file
     reason: str
 
 
@@ -284,7 +284,8 @@ def _lines(
     """Numbered lines of ``path``. A file or a line that is not text is a problem."""
 
     def unreadable(number: int) -> None:
-        _note(index, name, number, message("skip.not_text"))
+        reason = message("skip.not_text") if number else message("knowledge.not_text")
+        _note(index, name, number, reason)
 
     return numbered_lines(path, encoding, unreadable)
 

@@ -142,6 +142,14 @@ def test_files_that_are_not_read_are_named(place, capsys, name):
     assert said.startswith("⏭️") and "2 个文件" in said and "family.xlsx" in said
 
 
+def test_a_file_that_is_no_text_is_named_without_a_line(place, capsys):
+    (place / "kb" / "facts.jsonl").write_bytes("name;job\nMüller;Bäcker\n".encode("cp1252"))
+    call = training("--knowledge_dir", "kb")
+    report_knowledge(call, open_knowledge(call, OutputPaths(place), 512), None, Console())
+    [said] = capsys.readouterr().err.splitlines()
+    assert "facts.jsonl 未采用" in said and "--encoding" in said
+
+
 def test_few_problems_need_no_list(place, capsys):
     (place / "kb" / "facts.jsonl").write_text("rubbish\n" * 10)
     call, paths = training("--knowledge_dir", "kb"), OutputPaths(place / "out")

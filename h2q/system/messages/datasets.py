@@ -98,6 +98,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "⚠️ {path} 第 {line} 行未采用：{reason}",
         "⚠️ {path}, line {line} was left out: {reason}",
     ),
+    "knowledge.problem_file": (
+        "⚠️ {path} 未采用：{reason}",
+        "⚠️ {path} was left out: {reason}",
+    ),
     "knowledge.more_problems": (
         "⚠️ 还有 {count} 处未采用，全部列在 {path}",
         "⚠️ {count} more were left out; all are listed in {path}",
@@ -131,6 +135,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "knowledge.contradicts": (
         "与 {file} 第 {line} 行矛盾，那里是 {object}",
         "contradicts {file}, line {line}, which says {object}",
+    ),
+    "knowledge.not_text": (
+        "不是可识别编码的文本；可用 --encoding 指明编码",
+        "not text in a recognised encoding; --encoding can name it",
     ),
     "knowledge.quotes": (
         "这一行的引号没有配对",
