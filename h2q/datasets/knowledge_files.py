@@ -81,7 +81,7 @@ def _is_nearly_utf8(head: bytes) -> bool:
     """Whether at most one line, or a tenth of the lines, of ``head`` is damaged UTF-8."""
     if b"\0" in head:
         return False
-    lines = head.splitlines()[:-1]  # the last one may be cut
+    lines = head.splitlines()
     damaged = sum("\ufffd" in line.decode("utf-8", "replace") for line in lines)
     return 2 * damaged < len(lines) and damaged <= max(1, len(lines) // 10)
 
