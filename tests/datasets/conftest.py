@@ -3,8 +3,15 @@
 import io
 from collections.abc import Iterable, Iterator
 
-from h2q.datasets.fact_parts import Found
+from hypothesis import strategies as st
+
+from h2q.datasets.fact_parts import Found, one_line
 from h2q.system.errors import KnowledgeError
+
+# A part of a fact as it stays when it is read.
+PLAIN = st.text(
+    st.characters(codec="utf-8", exclude_categories=["C", "Z"]) | st.just(" "), min_size=1
+).filter(lambda text: one_line(text) == text)
 
 
 def numbered(text: str) -> Iterator[tuple[int, str]]:

@@ -3,6 +3,8 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from h2q.datasets.fact_parts import derived_id
 from h2q.datasets.knowledge_files import (
@@ -15,6 +17,7 @@ from h2q.datasets.knowledge_files import (
 from h2q.datasets.templates import Fact
 from h2q.system.errors import KnowledgeError
 from tests.conftest import CHINESE
+from tests.datasets.conftest import PLAIN, numbered, parts
 
 VALUES = {
     "id": " f1",
@@ -190,3 +193,12 @@ def test_a_part_that_is_not_one_line_of_text_is_named(name, value):
         parse_fact(json.dumps(VALUES | {name: value}))
     assert caught.value.key == "knowledge.no_field"
     assert caught.value.values == {"name": name}
+
+
+@given(st.lists(st.tuples(PLAIN, PLAIN, PLAIN)))
+def test_any_facts_can_be_written_as_json_and_read(facts):
+    lines = [json.dumps(dict(zip(("subject", "relation", "object"), fact))) for fact in facts]
+    lines += [json.dumps({"question": question, "answer": answer}) for question, _, answer in facts]
+    found = parts(contents(Path("a.jsonl"), numbered("\n".join(lines))))
+    asked = [(question, "", answer) for question, _, answer in facts]
+    assert [item[1:] for item in found] == [*facts, *asked]

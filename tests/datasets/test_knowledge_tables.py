@@ -7,14 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from h2q.datasets.fact_parts import one_line
 from h2q.datasets.knowledge_tables import facts_in_anki, facts_in_rows, facts_in_table, rows
 from h2q.datasets.templates import Fact
-from tests.datasets.conftest import numbered, parts
-
-PLAIN = st.text(
-    st.characters(codec="utf-8", exclude_categories=["C", "Z"]) | st.just(" "), min_size=1
-).filter(lambda text: one_line(text) == text)
+from tests.datasets.conftest import PLAIN, numbered, parts
 
 
 def found(text: str, delimiter: str | None = None) -> list:
