@@ -18,6 +18,7 @@ INFERENCE_MODES = ("demo", "interactive", "score", "export")
 EXPORT_FORMATS = ("safetensors", "transformers")
 DEVICES = ("auto", "cpu", "cuda")
 SWITCH = ("on", "off")
+KNOWLEDGE = ("own", "shipped")
 DTYPES = ("auto", "float32", "bfloat16")
 SEED_MAX = 2**31 - 1
 
@@ -194,6 +195,7 @@ class TrainingJob(_Checked):
     device: str = _choice("auto", DEVICES, "--device")
     dtype: str = _choice("auto", DTYPES, "--dtype")  # of the computation; weights are float32
     memory: str = _choice("on", SWITCH, "--memory")  # whether the model gets an n-gram memory
+    knowledge: str = _choice("own", KNOWLEDGE, "--knowledge")  # whose an evolution teaches
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ def parametrize(settings):
 each_setting = parametrize(SETTINGS)
 each_number = parametrize([(cls, item) for cls, item in SETTINGS if item.type is not str])
 each_choice = parametrize([(cls, item) for cls, item in SETTINGS if item.type is str])
-FLAGS = {name: f"--{name}" for name in ("mode", "device", "dtype", "format", "memory")}
+FLAGS = {name: f"--{name}" for name in ("mode", "device", "dtype", "format", "memory", "knowledge")}
 
 
 def refusal(cls, **values) -> SettingError:

@@ -52,7 +52,7 @@ def test_the_wheel_holds_the_package_and_its_data(wheel):
     for path in (REPOSITORY / "h2q").rglob("*"):
         if path.is_file() and "__pycache__" not in path.parts:
             assert path.relative_to(REPOSITORY).as_posix() in names
-    for folder in ("knowledge_base", "sample_text"):
+    for folder in ("shipped_knowledge", "sample_text"):
         for path in (REPOSITORY / "data" / folder).iterdir():
             assert f"h2q/data/{folder}/{path.name}" in names
     assert not any("test" in name for name in names)

@@ -11,13 +11,12 @@ from h2q.checkpoint.model_file import load_model
 from h2q.cli.corpus_report import report_text
 from h2q.cli.inputs import (
     is_without_text,
-    open_knowledge,
     open_text,
-    report_knowledge,
     require_usable,
     say_banner,
     trained_with,
 )
+from h2q.cli.knowledge import open_knowledge, report_knowledge
 from h2q.cli.settings import TrainingCall
 from h2q.config import ModelConfig, TrainingConfig
 from h2q.datasets.corpus import Corpus

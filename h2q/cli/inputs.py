@@ -1,7 +1,7 @@
-"""What training and evolution read: the text and the knowledge base, opened and reported.
+"""What training and evolution need before they begin: a machine, settings, and the text.
 
-A run and a dry run share this. Only caches and the list of problems are written, at the paths that
-are given.
+A run and a dry run share this. Only the cache of transcoded text is written, at the path that is
+given.
 """
 
 from collections.abc import Mapping
@@ -14,17 +14,12 @@ import h2q
 from h2q.cli.settings import TrainingCall
 from h2q.config import TrainingConfig, saved_training_config
 from h2q.datasets.corpus import Corpus, open_corpus
-from h2q.datasets.knowledge_base import KnowledgeBase, load_knowledge_base
-from h2q.datasets.knowledge_files import knowledge_files
 from h2q.datasets.text_files import find_text_files
 from h2q.system.console import Console
 from h2q.system.device import choose_device, environment
 from h2q.system.errors import CorpusError, SettingError
-from h2q.system.files import write_bytes
-from h2q.system.paths import DEFAULT_KNOWLEDGE_DIR, OutputPaths, shipped_knowledge_dir
+from h2q.system.paths import OutputPaths
 from h2q.training.tensorboard import require_tensorboard
-
-_PROBLEMS_SHOWN = 10
 
 
 def require_usable(call: TrainingCall) -> None:
@@ -76,56 +71,3 @@ def open_text(
         validation_fraction=training.validation_fraction,
         encoding=call.encoding,
     )
-
-
-def knowledge_dir(call: TrainingCall) -> Path:
-    """The directory that is named; else the default one where it exists, else the shipped one."""
-    if call.knowledge_dir is not None:
-        return call.knowledge_dir
-    own = Path(DEFAULT_KNOWLEDGE_DIR)
-    return own if own.is_dir() else shipped_knowledge_dir()
-
-
-def open_knowledge(
-    call: TrainingCall, paths: OutputPaths, context_length: int
-) -> KnowledgeBase | None:
-    """The knowledge base, with its index in ``paths``; None where the default directory is empty.
-
-    Raises ``KnowledgeError`` where nothing in it is usable.
-    """
-    directory = knowledge_dir(call)
-    if call.knowledge_dir is None and not any(knowledge_files(directory).values()):
-        return None
-    return load_knowledge_base(
-        directory, paths.knowledge_index, context_length=context_length, encoding=call.encoding
-    )
-
-
-def report_knowledge(
-    call: TrainingCall,
-    knowledge: KnowledgeBase | None,
-    problems_path: Path | None,
-    console: Console,
-) -> None:
-    """Says what was found and which lines cannot be used, ten of them at most.
-
-    Where there are more, all of them are written to ``problems_path``; None in a dry run.
-    """
-    directory = knowledge_dir(call)
-    if knowledge is None:
-        console.say("knowledge.none", path=directory)
-        return
-    console.say(
-        "knowledge.found",
-        path=directory,
-        facts=knowledge.fact_count,
-        passages=knowledge.passage_count,
-        problems=knowledge.problem_count,
-    )
-    for problem in knowledge.problems(_PROBLEMS_SHOWN):
-        console.warn("knowledge.problem", **vars(problem))
-    count = knowledge.problem_count - _PROBLEMS_SHOWN
-    if count > 0 and problems_path is not None:
-        lines = [f"{p.path}:{p.line}: {p.reason}\n" for p in knowledge.problems()]
-        write_bytes(problems_path, "".join(lines).encode("utf-8", "replace"))
-        console.warn("knowledge.more_problems", count=count, path=problems_path)

@@ -39,7 +39,7 @@ class TrainingCall:
     output: OutputPaths
     data_dir: Path | None  # None: the default directory, or sample text
     eval_dir: Path | None  # None: a part of the training text is held out
-    knowledge_dir: Path | None  # None: the default directory, or the shipped knowledge base
+    knowledge_dir: Path | None  # None: the default directory, the text, or what is shipped
     encoding: str | None  # None: it is detected
     model: ModelConfig  # of a new run
     training: TrainingConfig  # of a new run
@@ -81,7 +81,9 @@ def training_call(arguments: argparse.Namespace, file: Settings) -> TrainingCall
 
     Raises ``SettingError`` for wrong use and ``CorpusError`` for an encoding that does not exist.
     """
-    job = TrainingJob(arguments.mode, arguments.device, arguments.dtype, arguments.memory)
+    job = TrainingJob(
+        arguments.mode, arguments.device, arguments.dtype, arguments.memory, arguments.knowledge
+    )
     if arguments.encoding is not None:
         _require_encoding(arguments.encoding)
     preset = config.preset(arguments.preset or "readme")
@@ -89,6 +91,8 @@ def training_call(arguments: argparse.Namespace, file: Settings) -> TrainingCall
         raise SettingError("dry.resume")
     if job.memory == "off" and job.mode == "evolve":  # the model would lose it
         raise SettingError("usage.not_in", flag="--memory off", mode=job.mode)
+    if job.knowledge == "shipped" and arguments.knowledge_dir is not None:
+        raise SettingError("usage.knowledge")
     training, evolution = _changes(arguments, file, job.mode == "evolve")
     return TrainingCall(
         job=job,

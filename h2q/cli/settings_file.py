@@ -18,7 +18,11 @@ from h2q.system.errors import SettingError
 
 TABLES = {"model": ModelConfig, "training": TrainingConfig, "evolution": EvolutionConfig}
 _NOT_IN_A_FILE = {"--config", "--help", "--version"}
-_EXCLUSIVE = ({"--epochs", "--max_minutes"}, {"--dry_run", "--resume"})
+_EXCLUSIVE = (
+    {"--epochs", "--max_minutes"},
+    {"--dry_run", "--resume"},
+    {"--knowledge", "--knowledge_dir"},
+)
 
 
 @dataclass(frozen=True)

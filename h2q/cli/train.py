@@ -13,13 +13,12 @@ from h2q.checkpoint.saved_run import SavedRun, load_saved_run
 from h2q.cli.corpus_report import report_text
 from h2q.cli.inputs import (
     is_without_text,
-    open_knowledge,
     open_text,
-    report_knowledge,
     require_usable,
     say_banner,
     trained_with,
 )
+from h2q.cli.knowledge import knowledge_path, open_knowledge, report_knowledge
 from h2q.cli.report_plot import write_report
 from h2q.cli.settings import TrainingCall
 from h2q.config import DTYPES, ModelConfig, TrainingConfig
@@ -30,7 +29,7 @@ from h2q.system.console import Console
 from h2q.system.device import choose_device, choose_dtype
 from h2q.system.files import locked_directory, remove_leftovers
 from h2q.system.invocation import command_line
-from h2q.system.paths import DEFAULT_DATA_DIR, OutputPaths
+from h2q.system.paths import DEFAULT_DATA_DIR, DEFAULT_KNOWLEDGE_DIR, OutputPaths
 from h2q.training.tensorboard import TensorBoardCurves
 from h2q.training.trainer import LocalModelTrainer
 
@@ -156,8 +155,17 @@ def _say_next(call: TrainingCall, console: Console) -> None:
     if call.output.root != Path():
         model = f" --model {command_line([str(call.output.model)])}"
         places = f" --output_dir {command_line([str(call.output.root)])}"
-    named = {"data_dir": call.data_dir, "eval_dir": call.eval_dir, "encoding": call.encoding}
+    named = {
+        "data_dir": call.data_dir,
+        "eval_dir": call.eval_dir,
+        "encoding": call.encoding,
+        "knowledge_dir": call.knowledge_dir,
+    }
     for name, value in named.items():
         if value is not None:
             places += f" --{name} {command_line([str(value)])}"
+    if call.job.knowledge == "shipped":
+        places += " --knowledge shipped"
     console.say("train.next", model=model, places=places)
+    if knowledge_path(call) is None:
+        console.say("train.next_facts", path=DEFAULT_KNOWLEDGE_DIR)

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from h2q.datasets.knowledge_files import knowledge_files, numbered_lines, paragraphs, parse_fact
+from h2q.datasets.fact_parts import Found, derived_id
+from h2q.datasets.knowledge_files import contents, knowledge_files, numbered_lines
 from h2q.datasets.templates import (
     LANGUAGES,
     WORDINGS_NAME,
@@ -30,10 +31,10 @@ from h2q.system.files import saving
 from h2q.system.messages.catalogue import message
 from h2q.system.paths import shipped_knowledge_dir
 
-_VERSION = 2  # of the index; when it changes, every index is built anew
+_VERSION = 3  # of the index; when it changes, every index is built anew
 _SCHEMA = """
 CREATE TABLE facts (number INTEGER PRIMARY KEY, id TEXT UNIQUE, subject TEXT, relation TEXT,
-    object TEXT, aliases TEXT, lang TEXT, file TEXT, line INTEGER);
+    object TEXT, aliases TEXT, lang TEXT, file TEXT, line INTEGER, form TEXT);
 CREATE UNIQUE INDEX by_subject ON facts (lang, subject, relation);
 CREATE INDEX by_object ON facts (lang, relation, object);
 CREATE TABLE passages (number INTEGER PRIMARY KEY, text TEXT, file TEXT);
@@ -50,15 +51,18 @@ class Problem:
     """A place in the person's files that could not be used, and why."""
 
     path: Path
-    line: int
+    line: int  # 0: the whole file
     reason: str
 
 
 class KnowledgeBase:
-    """What is known, how it is worded, and which lines of the files could not be used."""
+    """What is known, how it is worded, and which lines of the files could not be used.
 
-    def __init__(self, index: sqlite3.Connection, wordings: Wordings):
-        self._index = index
+    The index names each file by its place below ``root``.
+    """
+
+    def __init__(self, index: sqlite3.Connection, wordings: Wordings, root: Path):
+        self._index, self._root = index, root
         weakref.finalize(self, index.close)  # when nobody refers to this object any more
         self.wordings = wordings
         self.fact_count = self._number("SELECT count(*) FROM facts")
@@ -130,7 +134,17 @@ class KnowledgeBase:
     def problems(self, limit: int = -1) -> list[Problem]:
         """The places that could not be used, at most ``limit`` of them (-1: all)."""
         rows = self._index.execute("SELECT file, line, reason FROM problems LIMIT ?", (limit,))
-        return [Problem(Path(file), line, reason) for file, line, reason in rows]
+        return [Problem(self._root / file, line, reason) for file, line, reason in rows]
+
+    def inventory(self) -> list[tuple[str, str, int]]:
+        """What was found, in the order of the files: (file, form, how many). The form says how
+        facts are written; it is ``passage`` for passages and ``faulty`` for problems."""
+        query = (
+            "SELECT file, form, count(*) FROM (SELECT file, form FROM facts UNION ALL SELECT file, "
+            "'passage' FROM passages UNION ALL SELECT file, 'faulty' FROM problems) "
+            "GROUP BY file, form ORDER BY file, form = 'faulty', form"
+        )
+        return self._index.execute(query).fetchall()
 
 
 def _fact(row: tuple[Any, ...]) -> Fact:
@@ -142,14 +156,14 @@ def _fact(row: tuple[Any, ...]) -> Fact:
 class _Source:
     """All that an index depends on."""
 
-    directory: Path
+    path: Path  # a directory or a file
     wordings: Wordings
     context_length: int
     encoding: str | None  # None: the one that is recognised
 
     def signature(self) -> str:
         """A hash that stays the same as long as files and settings do."""
-        files = [file for found in knowledge_files(self.directory).values() for file in found]
+        files = [file for found in knowledge_files(self.path).values() for file in found]
         statuses = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
         described = json.dumps(
             [_VERSION, self.wordings, self.context_length, self.encoding, statuses],
@@ -158,15 +172,29 @@ class _Source:
         described += message("knowledge.no_object")  # the index keeps problems in one language
         return hashlib.sha256(described.encode("utf-8", "surrogateescape")).hexdigest()
 
+    @property
+    def root(self) -> Path:
+        """The directory below which the files are named."""
+        return self.path if self.path.is_dir() else self.path.parent
+
+
+def wordings_of(directory: Path) -> Wordings:
+    """The shipped wordings, and those of ``directory``, which win. Raises ``KnowledgeError``."""
+    wordings = read_wordings(shipped_knowledge_dir() / WORDINGS_NAME)
+    if (directory / WORDINGS_NAME).is_file():
+        for relation, by_language in read_wordings(directory / WORDINGS_NAME).items():
+            wordings[relation] = {**wordings.get(relation, {}), **by_language}
+    return wordings
+
 
 def load_knowledge_base(
-    directory: Path,
+    path: Path,
     index_path: Path | None = None,
     *,
     context_length: int = 512,
     encoding: str | None = None,
 ) -> KnowledgeBase:
-    """Reads all facts and passages below ``directory``.
+    """Reads all facts and passages below the directory ``path``, or in the file ``path``.
 
     The index is kept at ``index_path`` and used again as long as the files do not change; without
     a path it is in memory. A line is listed under ``problems`` and left out when it is no fact,
@@ -174,17 +202,14 @@ def load_knowledge_base(
     Files are UTF-8, or of the ``encoding`` named, or of one that is recognised. Raises
     ``KnowledgeError`` when nothing usable is found.
     """
-    directory = Path(directory)
-    if not directory.is_dir():
-        raise KnowledgeError("knowledge.missing", path=directory)
-    wordings = read_wordings(shipped_knowledge_dir() / WORDINGS_NAME)
-    if (directory / WORDINGS_NAME).is_file():
-        for relation, by_language in read_wordings(directory / WORDINGS_NAME).items():
-            wordings[relation] = {**wordings.get(relation, {}), **by_language}
-    source = _Source(directory, wordings, context_length, encoding)
-    base = KnowledgeBase(_index(source, index_path), wordings)
+    path = Path(path)
+    if not path.exists():
+        raise KnowledgeError("knowledge.missing", path=path)
+    wordings = wordings_of(path)
+    source = _Source(path, wordings, context_length, encoding)
+    base = KnowledgeBase(_index(source, index_path), wordings, source.root)
     if not base.fact_count and not base.passage_count:
-        raise KnowledgeError("knowledge.empty", path=directory, problems=base.problem_count)
+        raise KnowledgeError("knowledge.empty", path=path, problems=base.problem_count)
     return base
 
 
@@ -227,55 +252,64 @@ def _opened(path: Path, signature: str) -> sqlite3.Connection | None:
 def _build(index: sqlite3.Connection, source: _Source, signature: str) -> None:
     index.executescript(_SCHEMA)
     digest = hashlib.sha256(json.dumps(source.wordings, sort_keys=True).encode())
-    files = knowledge_files(source.directory)
-    for path in files["facts"]:
-        for number, line in _lines(index, path, source.encoding):
-            if not line.strip():
-                continue
-            try:
-                fact = _usable_fact(index, line, source)
-            except KnowledgeError as error:
-                _note(index, path, number, str(error))
-            else:
-                digest.update(repr(fact).encode())
-                _insert(index, fact, path, number)
-    for path in files["passages"]:
-        lines = (line for _, line in _lines(index, path, source.encoding))
-        for passage in paragraphs(lines):
-            digest.update(passage.encode())
-            index.execute("INSERT INTO passages VALUES (NULL, ?, ?)", (passage, path.name))
+    for path in [file for found in knowledge_files(source.path).values() for file in found]:
+        name = path.relative_to(source.root).as_posix()
+        try:
+            for found in contents(path, _lines(index, path, name, source.encoding)):
+                digest.update(_add(index, found, name, source))
+        except OSError as error:  # it may not be read, or is gone
+            _note(index, name, 0, error.strerror or str(error))
     index.execute("INSERT INTO words(words) VALUES ('rebuild')")
     index.execute("INSERT INTO about VALUES (?, ?)", (signature, digest.hexdigest()))
     index.commit()
 
 
+def _add(index: sqlite3.Connection, found: Found, name: str, source: _Source) -> bytes:
+    """Adds what was found in the file ``name``; returns what counts for the digest."""
+    if isinstance(found.content, str):
+        index.execute("INSERT INTO passages VALUES (NULL, ?, ?)", (found.content, name))
+        return found.content.encode()
+    try:
+        fact = _usable_fact(index, found, source)
+    except KnowledgeError as error:
+        _note(index, name, found.line, str(error))
+        return b""
+    _insert(index, fact, name, found)
+    return repr(fact).encode()
+
+
 def _lines(
-    index: sqlite3.Connection, path: Path, encoding: str | None
+    index: sqlite3.Connection, path: Path, name: str, encoding: str | None
 ) -> Iterator[tuple[int, str]]:
-    """Numbered lines of ``path``. A file, or the rest of one, that is not text is a problem."""
+    """Numbered lines of ``path``. A file or a line that is not text is a problem."""
 
     def unreadable(number: int) -> None:
-        _note(index, path, number, message("skip.not_text"))
+        reason = message("skip.not_text") if number else message("knowledge.not_text")
+        _note(index, name, number, reason)
 
     return numbered_lines(path, encoding, unreadable)
 
 
-def _note(index: sqlite3.Connection, path: Path, line: int, reason: str) -> None:
-    index.execute("INSERT INTO problems VALUES (?, ?, ?)", (str(path), line, reason))
+def _note(index: sqlite3.Connection, name: str, line: int, reason: str) -> None:
+    index.execute("INSERT INTO problems VALUES (?, ?, ?)", (name, line, reason))
 
 
-def _insert(index: sqlite3.Connection, fact: Fact, path: Path, line: int) -> None:
+def _insert(index: sqlite3.Connection, fact: Fact, file: str, found: Found) -> None:
     aliases = json.dumps(fact.aliases, ensure_ascii=False)
+    parts = (fact.id, fact.subject, fact.relation, fact.object, aliases, fact.lang)
     index.execute(
-        "INSERT INTO facts VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (fact.id, fact.subject, fact.relation, fact.object, aliases, fact.lang, path.name, line),
+        "INSERT INTO facts VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (*parts, file, found.line, found.form),
     )
 
 
-def _usable_fact(index: sqlite3.Connection, line: str, source: _Source) -> Fact:
-    """The fact in ``line``. Raises ``KnowledgeError`` when there is none, when the index already
+def _usable_fact(index: sqlite3.Connection, found: Found, source: _Source) -> Fact:
+    """The fact that was found. Raises ``KnowledgeError`` when there is none, when the index already
     holds it or contradicts it, or when a question about it is too long."""
-    fact = parse_fact(line)
+    if isinstance(found.content, KnowledgeError):
+        raise found.content
+    assert isinstance(found.content, Fact)
+    fact = found.content
     _require_new(index, fact)
     if longest_question_bytes(source.wordings, fact) + 2 > source.context_length:
         raise KnowledgeError("knowledge.long", most=source.context_length)
@@ -283,13 +317,14 @@ def _usable_fact(index: sqlite3.Connection, line: str, source: _Source) -> Fact:
 
 
 def _require_new(index: sqlite3.Connection, fact: Fact) -> None:
-    place = index.execute("SELECT file, line FROM facts WHERE id = ?", (fact.id,)).fetchone()
-    if place:
-        raise KnowledgeError("knowledge.same_id", id=fact.id, file=place[0], line=place[1])
     found = index.execute(
         "SELECT object, file, line FROM facts WHERE lang = ? AND subject = ? AND relation = ?",
         (fact.lang, fact.subject, fact.relation),
     ).fetchone()
+    place = index.execute("SELECT file, line FROM facts WHERE id = ?", (fact.id,)).fetchone()
+    has_own_id = fact.id != derived_id(fact.subject, fact.relation, fact.lang)
+    if place and (has_own_id or not found):
+        raise KnowledgeError("knowledge.same_id", id=fact.id, file=place[0], line=place[1])
     if found:
         known, file, line = found
         key = "knowledge.repeated" if known == fact.object else "knowledge.contradicts"

@@ -4,6 +4,7 @@ Does not decide where the files go, nor when they are written.
 """
 
 import random
+from collections.abc import Iterable
 from pathlib import Path
 
 from h2q.datasets.knowledge_files import knowledge_files, parse_fact
@@ -13,6 +14,7 @@ from h2q.system.paths import shipped_data, shipped_knowledge_dir
 
 _SAMPLE_SEED = 42
 _ONE_FACT_IN = 3  # is stated
+_FILES = {lang: f"sample_{lang}.txt" for lang in LANGUAGES}
 
 
 def create_sample_text(directory: Path) -> list[Path]:
@@ -40,7 +42,12 @@ def create_sample_text(directory: Path) -> list[Path]:
             passages.append(fill(generator.choice(statements(wordings, fact)), fact))
         generator.shuffle(passages)
         text = "\n\n".join(dict.fromkeys(passages)) + "\n"
-        path = Path(directory) / f"sample_{lang}.txt"
+        path = Path(directory) / _FILES[lang]
         write_bytes(path, text.encode("utf-8"))
         paths.append(path)
     return paths
+
+
+def is_sample_text(files: Iterable[Path]) -> bool:
+    """Whether all ``files`` have names of the sample text."""
+    return {path.name for path in files} <= set(_FILES.values())

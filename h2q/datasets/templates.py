@@ -4,12 +4,17 @@
 ``{subject}``, ``{object}`` and ``{relation}`` to be filled in. A relation without wordings of its
 own uses those of ``*``. Every fact may be trained on, but not every question: of the questions of
 each relation some are held out. Those in ``dev`` steer what is taught, those in ``gate`` decide
-whether a new model is kept, those in ``vault`` are only reported. Does not know where facts come
-from.
+whether a new model is kept, those in ``vault`` are only reported.
+
+A question that a person wrote with its answer is a fact without a relation: its subject is the
+question. It is asked in the person's own words and in rewordings by rule. Does not know where facts
+come from.
 """
 
 import hashlib
+import re
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from h2q.system.errors import KnowledgeError
@@ -18,6 +23,7 @@ from h2q.system.files import read_json
 WORDINGS_NAME = "wordings.json"
 LANGUAGES = ("zh", "en")
 ANY_RELATION = "*"  # the wordings of a relation that has none of its own
+QUESTION = ""  # the relation of a fact whose subject is a question
 HELD_OUT = ("gate", "vault", "dev")
 TRAIN = "train"
 BLANK = "____"
@@ -26,15 +32,52 @@ _NEEDED = {"statements": ("{subject}", "{object}"), "questions": ("{subject}",)}
 # Questions of a relation. Where there are fewer, all are trained on, and those of * are held out.
 _FEWEST_TO_SPLIT = 5
 Wordings = dict[str, dict[str, dict[str, list[str]]]]
+# A person's question as it is, in lower case, without its mark, and without both: always trained on.
+_AS_WRITTEN = ["{subject}", "{lower}", "{bare}", "{plain}"]
+# Its rewordings, which are split like templates. Each has words of its own around the question, so
+# no two are equal, whatever the question is.
+_REWORDED = {
+    "en": [
+        "Tell me: {subject}",
+        "Please answer: {subject}",
+        "I would like to know: {plain}",
+        "Could you tell me, {plain}?",
+        "Quick question: {subject}",
+        "Do you know this? {subject}",
+        "Remind me: {plain}",
+        "Question: {subject}",
+        "hey, {plain}",
+        "{subject} I forgot.",
+        "Can you help me? {subject}",
+        "{subject} Do you remember?",
+    ],
+    "zh": [
+        "请问，{subject}",
+        "请告诉我：{subject}",
+        "我想知道，{plain}",
+        "问一下，{subject}",
+        "有个问题：{subject}",
+        "你知道吗，{plain}？",
+        "麻烦问一下：{subject}",
+        "考考你：{subject}",
+        "提醒我一下，{plain}",
+        "{subject}我忘了",
+        "想请教一下：{subject}",
+        "{subject}你还记得吗？",
+    ],
+}
+_PLACE = re.compile(r"\{\w+\}")
+_END_MARKS = " ?？.。!！"
 
 
 @dataclass(frozen=True)
 class Fact:
-    """``subject`` and ``object`` related by ``relation``, in one language."""
+    """``subject`` and ``object`` related by ``relation``, in one language; or a question and its
+    answer."""
 
     id: str
     subject: str
-    relation: str
+    relation: str  # ``QUESTION`` where the subject is a question and the object its answer
     object: str
     aliases: tuple[str, ...]  # other right answers to a question for the object
     lang: str
@@ -42,6 +85,10 @@ class Fact:
     @property
     def answers(self) -> tuple[str, ...]:
         return (self.object, *self.aliases)
+
+    @property
+    def is_question(self) -> bool:
+        return self.relation == QUESTION
 
 
 def read_wordings(path: Path) -> Wordings:
@@ -76,7 +123,9 @@ def _all_fit(templates: list[object], form: str) -> bool:
 
 
 def statements(wordings: Wordings, fact: Fact) -> list[str]:
-    """The templates that state ``fact``; all of them are trained on."""
+    """The templates that state ``fact``; all of them may be trained on."""
+    if fact.is_question:
+        return ["{subject} {object}"]
     return _of(wordings, fact.relation, fact.lang)["statements"]
 
 
@@ -86,25 +135,29 @@ def questions(wordings: Wordings, fact: Fact, split: str) -> list[str]:
     The split of a template depends on the order of the templates' hashes alone: it does not change
     when facts or other relations are added.
     """
+    if fact.is_question:
+        reworded = _split(tuple(_REWORDED[fact.lang]))[split]
+        return [*_AS_WRITTEN, *reworded] if split == TRAIN else reworded
     own = _of(wordings, fact.relation, fact.lang)["questions"]
     if len(own) >= _FEWEST_TO_SPLIT:
-        return _split(own)[split]
+        return _split(tuple(own))[split]
     if split == TRAIN:
         return own
-    general = _split(_of(wordings, ANY_RELATION, fact.lang)["questions"])[split]
+    general = _split(tuple(_of(wordings, ANY_RELATION, fact.lang)["questions"]))[split]
     return [template for template in general if template not in own] or general
 
 
 def is_said(fact: Fact) -> bool:
-    """Whether the relation's name is in the language of ``fact``, so that a person would say it."""
-    return fact.lang != "zh" or not fact.relation.isascii()
+    """Whether ``fact`` has a relation whose name is in its language, so that a person would say it."""
+    return not fact.is_question and (fact.lang != "zh" or not fact.relation.isascii())
 
 
 def _of(wordings: Wordings, relation: str, lang: str) -> dict[str, list[str]]:
     return wordings.get(relation, {}).get(lang) or wordings[ANY_RELATION][lang]
 
 
-def _split(templates: list[str]) -> dict[str, list[str]]:
+@lru_cache(maxsize=1024)  # of relations
+def _split(templates: tuple[str, ...]) -> dict[str, list[str]]:
     """A sixth of the templates, at least one, for each split that is held out; the rest train."""
     ordered = sorted(
         dict.fromkeys(templates), key=lambda item: hashlib.sha256(item.encode()).digest()
@@ -120,6 +173,9 @@ def fill(template: str, fact: Fact, *, blank: str = "") -> str:
     """``template`` with the parts of ``fact``; the part that ``blank`` names becomes ``BLANK``."""
     relation = fact.relation.replace("_", " ")
     parts = {"subject": fact.subject, "object": fact.object, "relation": relation}
+    if fact.is_question:
+        bare = fact.subject.rstrip(_END_MARKS) or fact.subject
+        parts |= {"bare": bare, "lower": fact.subject.lower(), "plain": bare.lower()}
     if blank:
         parts[blank] = BLANK
     # In one pass: a subject that looks like a placeholder itself stays as it is.
@@ -139,8 +195,17 @@ def fill(template: str, fact: Fact, *, blank: str = "") -> str:
 
 def longest_question_bytes(wordings: Wordings, fact: Fact) -> int:
     """Bytes of the longest question about ``fact`` with its longest answer."""
-    templates = [
+    templates = tuple(
         template for split in (TRAIN, *HELD_OUT) for template in questions(wordings, fact, split)
-    ]
-    question = max(len(fill(template, fact).encode("utf-8")) for template in templates)
+    )
+    question = max(len(fill(template, fact).encode("utf-8")) for template in _longest(templates))
     return question + max(len(answer.encode("utf-8")) for answer in fact.answers)
+
+
+@lru_cache(maxsize=1024)
+def _longest(templates: tuple[str, ...]) -> list[str]:
+    """The longest templates: one of each group with the same parts to be filled in."""
+    found: dict[tuple[str, ...], str] = {}
+    for template in sorted(templates, key=lambda item: len(item.encode("utf-8"))):
+        found[tuple(sorted(_PLACE.findall(template)))] = template
+    return list(found.values())

@@ -50,11 +50,15 @@ def write_about(
     and clozes, in random wordings. Questions stand as they are written or as people type them.
 
     Statements about one subject stand together, in random order. A fact that may not be asked about
-    (``may_ask``) gets statements in place of questions.
+    (``may_ask``) gets statements in place of questions. About a question that a person wrote there
+    is only the question itself, in the person's words and in others.
     """
     documents: list[Document] = []
     sentences: dict[tuple[str, str], list[list[tuple[str, str]]]] = defaultdict(list)
     for fact, count in exposures:
+        if fact.is_question:
+            documents += [_ask(fact, knowledge, generator) for _ in range(count)]
+            continue
         clozes = round(count * _CLOZES)
         asks = round(count * _QUESTIONS) if may_ask(fact) else 0
         documents += [_ask(fact, knowledge, generator) for _ in range(asks)]

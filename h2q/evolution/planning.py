@@ -23,6 +23,7 @@ from h2q.evolution.documents import size_of, write_about
 from h2q.evolution.examiner import EXAMPLES, bits_per_byte_each
 from h2q.evolution.records import Plan, Verdict, load
 from h2q.system.files import sha256_of_file
+from h2q.system.messages.catalogue import message
 
 MOST_REVIEW = 0.6  # of the documents about facts, unless too much was forgotten
 _PASSAGES = 0.2  # of the generated text, where there are facts too
@@ -132,14 +133,17 @@ def _workload(cycle: Cycle, knowledge: KnowledgeBase, known: int) -> "Workload":
 
 def _say_weak(cycle: Cycle, pool: list[Fact], scores: Scores, chance: float) -> None:
     weak = [fact for fact, right in zip(pool, scores.correct) if not right]
-    relations = Counter(fact.relation for fact in weak).most_common(3)
+    asked = message("evolve.questions")
+    relations = Counter(asked if fact.is_question else fact.relation for fact in weak)
     cycle.setup.console.say(
         "evolve.weak",
         unknown=len(weak),
         asked=len(pool),
         share=scores.exact_match if pool else 0.0,
         chance=chance,
-        relations=" · ".join(f"{name.replace('_', ' ')} {count}" for name, count in relations),
+        relations=" · ".join(
+            f"{name.replace('_', ' ')} {count}" for name, count in relations.most_common(3)
+        ),
     )
 
 

@@ -73,7 +73,9 @@ def seal(
 
 def is_asked(fact: Fact, unasked_share: float, seed: int) -> bool:
     """Whether questions about the subject of ``fact`` may be trained on. For the share
-    ``unasked_share`` of all subjects they may not."""
+    ``unasked_share`` of all subjects they may not. A question that a person wrote always is."""
+    if fact.is_question:
+        return True
     digest = hashlib.sha256(f"{seed}\n{fact.lang}\n{fact.subject}".encode()).digest()
     return int.from_bytes(digest[:8], "big") >= unasked_share * 2**64
 
@@ -97,7 +99,8 @@ def invent_canaries(knowledge: KnowledgeBase, seed: int) -> list[Fact]:
             for name, _ in knowledge.objects(first.relation, first.lang)
             if name not in (*first.answers, *other.answers)
         ]
-        if first.lang != other.lang or not objects or knowledge.knows_subject(subject):
+        unlike = first.lang != other.lang or first.is_question != other.is_question
+        if unlike or not objects or knowledge.knows_subject(subject):
             continue
         right = generator.choice(objects)
         canaries[subject] = Fact(

@@ -170,7 +170,7 @@ def read_json(path: Path) -> Any:
         require_regular(path)
         if os.path.getsize(path) > JSON_LIMIT_BYTES:
             raise ValueError(f"more than {JSON_LIMIT_BYTES} bytes")
-        return parse_json(Path(path).read_text(encoding="utf-8"))
+        return parse_json(Path(path).read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise UnusableInput("file.json", path=path, reason=error.strerror or error) from error
     except ValueError as error:

@@ -187,4 +187,4 @@ def shipped_data() -> Path:
 
 def shipped_knowledge_dir() -> Path:
     """The directory of the knowledge base that comes with the program."""
-    return shipped_data() / "knowledge_base"
+    return shipped_data() / "shipped_knowledge"

@@ -26,7 +26,7 @@ def test_what_is_not_given_is_none_so_that_a_file_can_give_it():
     parsed = vars(parse(train_parser(), []))
     given = {name: value for name, value in parsed.items() if value is not None}
     assert given == {
-        **{"mode": "train", "device": "auto", "dtype": "auto", "memory": "on"},
+        **{"mode": "train", "device": "auto", "dtype": "auto", "memory": "on", "knowledge": "own"},
         "output_dir": Path(),
         **dict.fromkeys(["resume", "dry_run", "quiet", "tensorboard"], False),
     }

@@ -48,10 +48,13 @@ def test_dry_run_of_a_first_run_and_of_evolution(tmp_path, tiny_model_config):
     assert list(place.iterdir()) == []
     (tmp_path / "t.txt").write_text(make_text(3000), encoding="utf-8")
     save_model(tmp_path / MODEL_PATH, Transformer(tiny_model_config).initialize(0), {})
+    (tmp_path / "facts.csv").write_text("name,job\nLena,dentist\n,cook\n")
     before = files_below(tmp_path)
-    result = train("--mode", "evolve", "--dry_run", "--data_dir", "t.txt", cwd=tmp_path)
+    flags = ("--data_dir", "t.txt", "--knowledge_dir", "facts.csv")
+    result = train("--mode", "evolve", "--dry_run", *flags, cwd=tmp_path)
     assert result.returncode == 0, result.stderr
-    assert "📖 知识库" in result.stdout
+    assert "📖 知识库" in result.stdout and "📄 facts.csv: 表格 1 · 有误 1" in result.stdout
+    assert "facts.csv 第 3 行" in result.stderr
     assert "每步" not in result.stdout
     assert files_below(tmp_path) == before
 

@@ -1,4 +1,4 @@
-"""The text and the knowledge base that a command opens."""
+"""The machine, the settings and the text that a command needs."""
 
 from pathlib import Path
 
@@ -9,33 +9,24 @@ import h2q
 from h2q.cli import inputs
 from h2q.cli.inputs import (
     is_without_text,
-    knowledge_dir,
-    open_knowledge,
     open_text,
-    report_knowledge,
     require_usable,
     say_banner,
     trained_with,
 )
 from h2q.config import TrainingConfig
 from h2q.system.console import Console
-from h2q.system.errors import CorpusError, KnowledgeError, SettingError
-from h2q.system.paths import OutputPaths, shipped_knowledge_dir
+from h2q.system.errors import CorpusError, SettingError
+from h2q.system.paths import OutputPaths
 from tests.cli.conftest import training
 from tests.conftest import CHINESE, make_text
-
-PROBLEMS = 13
 
 
 @pytest.fixture
 def place(tmp_path, monkeypatch):
-    """The current directory, with text and a knowledge base that is partly unusable."""
+    """The current directory, with text."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "t.txt").write_text(make_text(6000), encoding="utf-8")
-    (tmp_path / "kb").mkdir()
-    (tmp_path / "kb" / "facts.jsonl").write_text("rubbish\n" * PROBLEMS)
-    passages = "\n\n".join(make_text(400, seed) for seed in range(10, 16))
-    (tmp_path / "kb" / "passages.txt").write_text(passages, encoding="utf-8")
     return tmp_path
 
 
@@ -66,7 +57,7 @@ def test_a_device_or_an_extra_that_is_missing_is_refused(monkeypatch):
 
 def test_where_there_is_no_text(place):
     (place / "empty").mkdir()
-    found = [is_without_text(place / name) for name in ("nowhere", "empty", "t.txt", "kb")]
+    found = [is_without_text(place / name) for name in ("nowhere", "empty", "t.txt", "")]
     assert found == [True, True, False, False]
 
 
@@ -96,51 +87,6 @@ def test_settings_of_a_model_are_those_it_was_trained_with():
     assert before == TrainingConfig(epochs=3, validation_fraction=0.0)
     unknown = ({}, {"training": None}, {"training": {"epochs": 0}}, {"training": {"other": 1}})
     assert [trained_with(provenance) for provenance in unknown] == [None] * len(unknown)
-
-
-def test_the_knowledge_base_that_is_meant(place):
-    assert knowledge_dir(training()) == shipped_knowledge_dir()
-    (place / "data" / "knowledge_base").mkdir(parents=True)
-    assert knowledge_dir(training()) == Path("data/knowledge_base")
-    assert knowledge_dir(training("--knowledge_dir", "kb")) == Path("kb")
-
-
-def test_an_empty_knowledge_base_is_none_where_nobody_named_it(place):
-    default = place / "data" / "knowledge_base"
-    default.mkdir(parents=True)
-    assert open_knowledge(training(), OutputPaths(place), 64) is None
-    with pytest.raises(KnowledgeError):
-        open_knowledge(training("--knowledge_dir", default), OutputPaths(place), 64)
-
-
-def test_what_cannot_be_used_is_shown_and_all_of_it_written(place, capsys):
-    call, paths = training("--knowledge_dir", "kb"), OutputPaths(place / "out")
-    knowledge = open_knowledge(call, paths, 512)
-    assert paths.knowledge_index.exists()
-    report_knowledge(call, knowledge, None, Console())
-    trial = capsys.readouterr()
-    assert "段落 6" in trial.out
-    assert trial.err.count("facts.jsonl 第") == 10
-    assert not paths.knowledge_problems.exists()
-    report_knowledge(call, knowledge, paths.knowledge_problems, Console())
-    said = capsys.readouterr()
-    assert said.out == trial.out and said.err.startswith(trial.err)
-    assert f"{PROBLEMS - 10} " in said.err.removeprefix(trial.err)
-    lines = paths.knowledge_problems.read_text(encoding="utf-8").splitlines()
-    assert len(lines) == PROBLEMS
-    assert lines[4].startswith(f"{Path('kb', 'facts.jsonl')}:5: ")
-
-
-def test_few_problems_need_no_list(place, capsys):
-    (place / "kb" / "facts.jsonl").write_text("rubbish\n" * 10)
-    call, paths = training("--knowledge_dir", "kb"), OutputPaths(place / "out")
-    report_knowledge(call, open_knowledge(call, paths, 512), paths.knowledge_problems, Console())
-    assert not paths.knowledge_problems.exists()
-
-
-def test_no_knowledge_base_is_said(place, capsys):
-    report_knowledge(training("--knowledge_dir", "kb"), None, None, Console())
-    assert "kb" in capsys.readouterr().out
 
 
 def test_the_banner_names_machine_and_seed(capsys):

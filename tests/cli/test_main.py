@@ -1,11 +1,13 @@
 """The two programs as a person runs them: exit codes, languages, and one line for wrong use."""
 
+import errno
 import os
 import signal
 import sys
 
 import pytest
 
+from h2q.cli import main
 from h2q.cli.main import chat_main, train_main
 from h2q.system.errors import Interrupted, SaveFailed, SettingError
 from tests.cli.conftest import fails, files_below, save_small_model
@@ -91,12 +93,13 @@ def test_a_missing_dependency_is_one_line(tmp_path):
     fails(result, "torch", "pip install", code=1)
 
 
-def test_what_the_system_refuses_is_one_line(workplace):
-    """A knowledge base that cannot be read: a directory named like a file, as root may read all."""
-    directory, _ = workplace
-    (directory / "kb" / "facts.jsonl").mkdir(parents=True, exist_ok=True)
-    command = ["--mode", "evolve", "--knowledge_dir", "kb", "--eval_dir", "eval.txt"]
-    fails(train(*command, cwd=directory), "facts.jsonl", code=1)
+def test_what_the_system_refuses_is_one_line(capsys):
+    def refused(arguments, console):
+        raise PermissionError(errno.EACCES, "Permission denied", "facts.jsonl")
+
+    assert main._run(refused, []) == 1
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith("❌ ") and "facts.jsonl" in line and "Permission denied" in line
 
 
 def test_a_terminal_of_another_encoding_is_served(workplace):

@@ -93,7 +93,7 @@ def test_a_planned_time_is_kept(tmp_path):
 
 
 def test_evolve_shows_and_saves_the_statistics(workplace, tmp_path):
-    """README 自我进化 and 进化统计, with the shipped knowledge base."""
+    """README 自我进化 and 进化统计; with text of one's own, that text is taught."""
     directory, _ = workplace
     result = train(
         *("--mode", "evolve", "--cycles", 1, "--lr", "1e-3", "--eval_dir", "eval.txt"),
@@ -272,6 +272,15 @@ def test_a_run_writes_its_files_and_names_the_next_commands(place, capsys):
     said = capsys.readouterr().out
     assert "--model 'my model/h2q_project/h2q_trained_model.pt'" in said
     assert "--output_dir 'my model' --data_dir t.txt --encoding utf-8" in said
+    assert "--knowledge" not in said and said.splitlines()[-1].count("data/knowledge_base") == 1
+
+
+def test_who_has_facts_is_offered_to_teach_them(place, capsys):
+    do("--epochs", 1, "--knowledge_dir", "kb")
+    said = capsys.readouterr().out
+    assert said.splitlines()[-1].endswith("--data_dir t.txt --knowledge_dir kb")
+    do("--epochs", 1, "--knowledge", "shipped")
+    assert capsys.readouterr().out.splitlines()[-1].endswith("--data_dir t.txt --knowledge shipped")
 
 
 def test_a_run_takes_model_and_settings_of_the_call(place):

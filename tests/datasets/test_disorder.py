@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from h2q.datasets import disorder
 from h2q.datasets.corpus import open_corpus
 from h2q.datasets.disorder import UNIT_CHARACTERS, disorderly, excess_of_pairs
-from h2q.system.paths import shipped_data
+from h2q.system.paths import shipped_data, shipped_knowledge_dir
 from tests.conftest import REPOSITORY, corpus_file
 
 SOURCE = random.Random(7)
@@ -99,8 +99,8 @@ TEXT = {
     "a poem": POEM,
     "Python": (REPOSITORY / "h2q" / "datasets" / "corpus.py").read_text(encoding="utf-8"),
     "TOML": (REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"),
-    "JSON": (shipped_data() / "knowledge_base" / "wordings.json").read_text("utf-8")[:60_000],
-    "facts": (shipped_data() / "knowledge_base" / "elements.jsonl").read_text(encoding="utf-8"),
+    "JSON": (shipped_knowledge_dir() / "wordings.json").read_text("utf-8")[:60_000],
+    "facts": (shipped_knowledge_dir() / "elements.jsonl").read_text(encoding="utf-8"),
     "log": lines(
         lambda: (
             f"2026-11-{SOURCE.randrange(10, 29)} {SOURCE.randrange(10, 24)}:{SOURCE.randrange(10, 60)}"

@@ -5,11 +5,13 @@ import sqlite3
 
 import pytest
 
+from h2q.datasets.fact_parts import derived_id
 from h2q.datasets.knowledge_base import load_knowledge_base
+from h2q.datasets.knowledge_files import numbered_lines
 from h2q.datasets.templates import HELD_OUT, TRAIN, fill, questions, read_wordings, statements
 from h2q.system.errors import KnowledgeError, SaveFailed
 from h2q.system.messages.catalogue import set_language
-from h2q.system.paths import shipped_data
+from h2q.system.paths import shipped_knowledge_dir
 
 
 def fact(number, **changes):
@@ -58,7 +60,7 @@ def test_facts_can_be_read_to_the_end_when_nothing_else_holds_the_knowledge_base
         ("{", "不是有效的 JSON", "not valid JSON"),
         ("[1]", "不是 JSON 对象", "not a JSON object"),
         (fact(2, subject=""), "subject", "subject is missing"),
-        (fact(2, object=7), "object", "object is missing"),
+        (fact(2, object=True), "object", "object is missing"),
         (fact(2, object="two\nlines"), "object", "object is missing"),
         (fact(2, lang="fr"), "fr", "zh or en"),
         (fact(2, aliases="x"), "aliases", "aliases"),
@@ -90,7 +92,7 @@ def test_files_in_other_encodings(tmp_path):
     """GB18030 and UTF-16 are recognised, a forced one is obeyed, what is no text is listed."""
     directory = tmp_path / "kb"
     directory.mkdir()
-    source = (shipped_data() / "knowledge_base" / "countries.jsonl").read_text(encoding="utf-8")
+    source = (shipped_knowledge_dir() / "countries.jsonl").read_text(encoding="utf-8")
     chinese = [line for line in source.splitlines() if '"zh"' in line][:200]
     (directory / "a.jsonl").write_bytes("\n".join(chinese[:100]).encode("gb18030"))
     (directory / "b.jsonl").write_bytes("\n".join(chinese[100:]).encode("utf-16"))
@@ -220,5 +222,125 @@ def test_own_wordings_in_one_language_leave_those_of_the_other(tmp_path, relatio
     base = load_knowledge_base(directory)
     english, chinese = base.facts()
     assert statements(base.wordings, english) == ["{object}: {subject}."]
-    shipped = read_wordings(shipped_data() / "knowledge_base" / "wordings.json")
+    shipped = read_wordings(shipped_knowledge_dir() / "wordings.json")
     assert statements(base.wordings, chinese) == shipped[relation]["zh"]["statements"]
+
+
+# Facts as people write them
+
+
+def write(directory, **files):
+    for name, content in files.items():
+        path = directory / name.replace("__", "/").replace("_", ".")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return directory
+
+
+def test_facts_in_all_formats_are_known_with_their_places(tmp_path):
+    directory = write(
+        tmp_path / "kb",
+        a_jsonl='{"question": "Who?", "answer": "Lena"}\nrubbish\n',
+        deep__a_csv="name,job,town\nLena,dentist,Ulm\n",
+        deep__a_md="# Tom\njob: cook\nborn: 2001\n\nTom is tall.\n\nQ: Where?\nA: Ulm\n",
+        notes_txt="#separator:tab\n#html:true\nfront\tback\n",
+    )
+    base = load_knowledge_base(directory)
+    assert base.inventory() == [
+        ("a.jsonl", "json", 1),
+        ("a.jsonl", "faulty", 1),
+        ("deep/a.csv", "table", 2),
+        ("deep/a.md", "keys", 2),
+        ("deep/a.md", "pair", 1),
+        ("deep/a.md", "passage", 1),
+        ("notes.txt", "anki", 1),
+    ]
+    assert base.passage(1) == ("Tom is tall.", "deep/a.md")
+    [problem] = base.problems()
+    assert (problem.path, problem.line) == (directory / "a.jsonl", 2)
+
+
+@pytest.mark.parametrize("name", ["facts.csv", "facts.md"])
+def test_a_single_file_is_a_knowledge_base(tmp_path, name):
+    texts = {
+        "facts.csv": "name,job\nLena,dentist\n,x\n",
+        "facts.md": "Q: Who?\nA: Lena\n\nQ: x\nA:\n",
+    }
+    (tmp_path / name).write_text(texts[name], encoding="utf-8")
+    (tmp_path / "other.csv").write_text("name,job\nTom,cook\n", encoding="utf-8")
+    base = load_knowledge_base(tmp_path / name, tmp_path / "index.sqlite")
+    assert base.fact_count == 1
+    assert [item[0] for item in base.inventory()] == [name, name]
+    assert [problem.path for problem in base.problems()] == [tmp_path / name]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030", "utf-16"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_tables_in_every_encoding_and_with_every_line_end(tmp_path, encoding, end):
+    rows = [f"张三{number};木匠和他的工作;{number}" for number in range(10)]
+    text = end.join(["姓名;职业;年龄", *rows, ""])
+    base = load_knowledge_base(write(tmp_path / "kb", a_csv=text.encode(encoding)))
+    assert (base.fact_count, base.problem_count) == (20, 0)
+    assert {fact.lang for fact in base.facts()} == {"zh"}
+    first = base.fact(1)
+    assert (first.subject, first.relation, first.object) == ("张三0", "职业", "木匠和他的工作")
+
+
+def test_rows_that_repeat_or_contradict_name_both_places(tmp_path):
+    set_language("en")
+    directory = write(
+        tmp_path / "kb",
+        a__x_csv="name,job\nLena,dentist\nLena,dentist\n",
+        b__x_csv="name,job\nLena,cook\n",
+        c_md="Q: Who?\nA: Lena\n\nQ: Who?\nA: Tom\n",
+    )
+    base = load_knowledge_base(directory)
+    assert [(fact.subject, fact.object) for fact in base.facts()] == [
+        ("Lena", "dentist"),
+        ("Who?", "Lena"),
+    ]
+    assert [
+        (p.path.relative_to(directory).as_posix(), p.line, p.reason) for p in base.problems()
+    ] == [
+        ("a/x.csv", 3, "the same fact as a/x.csv, line 2 (dentist)"),
+        ("b/x.csv", 2, "contradicts a/x.csv, line 2, which says dentist"),
+        ("c.md", 4, "contradicts c.md, line 1, which says Lena"),
+    ]
+
+
+def test_an_answer_longer_than_the_window_is_told(tmp_path):
+    directory = write(tmp_path / "kb", a_md=f"Q: Who?\nA: {'x ' * 300}\n\nQ: What?\nA: y\n")
+    base = load_knowledge_base(directory)
+    [problem] = base.problems()
+    assert (problem.line, "512" in problem.reason) == (1, True)
+    assert base.fact_count == 1
+
+
+def test_a_corrected_object_keeps_its_id(tmp_path):
+    before = load_knowledge_base(write(tmp_path / "kb", a_csv="name,job\nLena,dentist\n"))
+    after = load_knowledge_base(write(tmp_path / "kb", a_csv="name,job\nTom,x\nLena,doctor\n"))
+    [old], (_, new) = list(before.facts()), list(after.facts())
+    assert (old.id, old.object, new.object) == (new.id, "dentist", "doctor")
+    assert before.digest != after.digest
+
+
+def test_an_id_of_a_person_may_look_like_one_of_ours(tmp_path):
+    own = json.dumps(fact(1, id=derived_id("Lena", "job", "en")))
+    directory = write(tmp_path / "kb", a_jsonl=own, b_csv="name,job\nLena,dentist\n")
+    base = load_knowledge_base(directory)
+    assert (base.fact_count, base.problem_count) == (1, 1)
+
+
+def test_a_file_that_may_not_be_read_does_not_stop_the_others(tmp_path, monkeypatch):
+    directory = write(tmp_path / "kb", a_csv="name,job\nLena,dentist\n", b_csv="name,job\nTom,x\n")
+
+    def denied(path, *arguments):
+        if path.name == "a.csv":
+            raise PermissionError(13, "Permission denied", str(path))
+        return numbered_lines(path, *arguments)
+
+    monkeypatch.setattr("h2q.datasets.knowledge_base.numbered_lines", denied)
+    base = load_knowledge_base(directory)
+    [problem] = base.problems()
+    assert (base.fact_count, problem.path.name, problem.line) == (1, "a.csv", 0)
+    assert problem.reason == "Permission denied"

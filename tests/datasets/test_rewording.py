@@ -9,7 +9,7 @@ from h2q.datasets import rewording
 from h2q.datasets.knowledge_base import load_knowledge_base
 from h2q.datasets.rewording import GREETINGS, THANKS, any_words, reworded
 from h2q.datasets.templates import HELD_OUT, TRAIN, questions
-from h2q.system.paths import shipped_data
+from h2q.system.paths import shipped_knowledge_dir
 
 LANGS = ("en", "zh")
 ASKED = {"en": "What is the home town of Lena Hart?", "zh": "李雷的职业是什么？"}
@@ -122,7 +122,7 @@ def test_any_question_can_be_reworded(text, lang, seed):
 
 def test_no_rule_makes_a_held_out_question_of_one_that_trains():
     """By their letters, so that case, ends and spaces make no difference."""
-    base = load_knowledge_base(shipped_data() / "knowledge_base")
+    base = load_knowledge_base(shipped_knowledge_dir())
     seen = set()
     for fact in base.facts():
         if (fact.relation, fact.lang) in seen:

@@ -1,9 +1,9 @@
 import pytest
 
 from h2q.datasets.knowledge_base import load_knowledge_base
-from h2q.datasets.sample_text import create_sample_text
+from h2q.datasets.sample_text import create_sample_text, is_sample_text
 from h2q.datasets.templates import LANGUAGES, fill, statements
-from h2q.system.paths import shipped_data
+from h2q.system.paths import shipped_data, shipped_knowledge_dir
 
 
 def test_sample_text_is_600_to_700_kb_most_of_it_prose_and_repeats_nothing(tmp_path):
@@ -24,7 +24,7 @@ def test_sample_text_is_600_to_700_kb_most_of_it_prose_and_repeats_nothing(tmp_p
 
 
 def test_each_language_holds_its_passages_and_a_third_of_the_facts(tmp_path):
-    base = load_knowledge_base(shipped_data() / "knowledge_base")
+    base = load_knowledge_base(shipped_knowledge_dir())
     for lang, path in zip(LANGUAGES, create_sample_text(tmp_path)):
         assert path.name == f"sample_{lang}.txt"
         own = (shipped_data() / "sample_text" / f"passages.{lang}.txt").read_text(encoding="utf-8")
@@ -47,3 +47,9 @@ def test_shipped_passages(lang):
     assert all(150 <= len(passage.encode("utf-8")) <= 1000 for passage in passages)
     chinese = sum("\u4e00" <= char <= "\u9fff" for passage in passages for char in passage)
     assert (chinese > 10_000) == (lang == "zh")
+
+
+def test_sample_text_is_known_by_its_names(tmp_path):
+    files = create_sample_text(tmp_path)
+    assert is_sample_text(files) and is_sample_text(files[:1])
+    assert not is_sample_text([*files, tmp_path / "mine.txt"])

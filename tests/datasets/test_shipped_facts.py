@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-DATA = Path(__file__).resolve().parents[2] / "data" / "knowledge_base"
+DATA = Path(__file__).resolve().parents[2] / "data" / "shipped_knowledge"
 KEYS = ["id", "subject", "relation", "object", "aliases", "lang"]
 LANGS = ("zh", "en")
 HAN = re.compile(r"[\u3400-\u9fff]|[\U00020000-\U0003ffff]")

@@ -7,6 +7,8 @@ from h2q.datasets.templates import (
     ANY_RELATION,
     BLANK,
     HELD_OUT,
+    LANGUAGES,
+    QUESTION,
     TRAIN,
     Fact,
     fill,
@@ -17,7 +19,7 @@ from h2q.datasets.templates import (
     statements,
 )
 from h2q.system.errors import KnowledgeError, UnusableInput
-from h2q.system.paths import shipped_data
+from h2q.system.paths import shipped_knowledge_dir
 
 SPLITS = (TRAIN, *HELD_OUT)
 OWNER = Fact("f1", "the cat", "owner_of", "Ann", ("Anna",), "en")
@@ -123,7 +125,7 @@ def test_the_split_depends_on_the_templates_alone():
 
 
 def test_wordings_of_the_splits_are_disjoint_for_every_shipped_fact():
-    base = load_knowledge_base(shipped_data() / "knowledge_base")
+    base = load_knowledge_base(shipped_knowledge_dir())
     assert set(base.wordings[ANY_RELATION]) == {"zh", "en"}
     for item in base.facts():
         lists = [questions(base.wordings, item, split) for split in SPLITS]
@@ -168,3 +170,53 @@ def test_the_longest_question_is_counted_in_bytes_with_the_longest_answer():
     chinese = Fact("f4", "猫", "owner_of", "安", (), "zh")
     own = {"owner_of": {"zh": wordings(12)["owner_of"]["en"]}}
     assert longest_question_bytes(own, chinese) == len("10: who owns 猫?安".encode())
+
+
+# A person's own questions
+
+
+QUESTIONS = [
+    ("Who is Lena?", "en"),
+    ("who is lena", "en"),
+    ("Lena: {object}?", "en"),
+    ("莉娜是谁？", "zh"),
+    ("???", "en"),
+]
+
+
+@pytest.mark.parametrize(("question", "lang"), QUESTIONS)
+def test_a_question_is_asked_in_the_persons_words_and_in_others(question, lang):
+    fact = Fact("1", question, QUESTION, "the dentist", (), lang)
+    asked = {
+        split: {fill(template, fact) for template in questions({}, fact, split)}
+        for split in (TRAIN, *HELD_OUT)
+    }
+    assert {question, question.lower()} <= asked[TRAIN]
+    assert all(len(asked[split]) == 2 for split in HELD_OUT)
+    every = [text for texts in asked.values() for text in texts]
+    assert len(set(every)) == len(every), "what is held out is not trained on"
+    assert all(question.lower().rstrip("?？") in text.lower() for text in every)
+    assert not any("the dentist" in text for text in every)
+    assert [fill(template, fact) for template in statements({}, fact)] == [
+        f"{question} the dentist"
+    ]
+    longest = max(len(text.encode()) for text in every)
+    assert longest_question_bytes({}, fact) == longest + len("the dentist")
+
+
+def test_the_longest_question_is_found_among_all():
+    shipped_wordings = read_wordings(shipped_knowledge_dir() / "wordings.json")
+    facts = [
+        Fact("1", subject, relation, "o", (), lang)
+        for subject in ("s", "a long subject", "主语")
+        for relation in ("capital", "symbol", "of_mine", "x" * 60)
+        for lang in LANGUAGES
+    ]
+    for fact in facts:
+        every = [
+            fill(template, fact)
+            for split in (TRAIN, *HELD_OUT)
+            for template in questions(shipped_wordings, fact, split)
+        ]
+        longest = max(len(text.encode()) for text in every)
+        assert longest_question_bytes(shipped_wordings, fact) == longest + 1

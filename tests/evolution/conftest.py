@@ -13,7 +13,7 @@ from h2q.evolution.context import Course, Cycle
 from h2q.evolution.engine import SelfEvolutionEngine
 from h2q.evolution.records import Memory, Plan
 from h2q.system.errors import Interrupted
-from h2q.system.paths import shipped_data
+from h2q.system.paths import shipped_knowledge_dir
 from h2q.training.trainer import LocalModelTrainer
 from tests.conftest import REPOSITORY, run_file
 from tests.evolution import evolution_driver as driver
@@ -50,7 +50,7 @@ def training_only(monkeypatch):
 
 @pytest.fixture(scope="session")
 def shipped() -> KnowledgeBase:
-    return load_knowledge_base(shipped_data() / "knowledge_base")
+    return load_knowledge_base(shipped_knowledge_dir())
 
 
 def run_driver(output: Path, *arguments: str, killed: bool = False) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from h2q.config import EvolutionConfig
 from h2q.datasets.corpus import open_corpus
+from h2q.datasets.knowledge_base import load_knowledge_base
 from h2q.datasets.templates import HELD_OUT, TRAIN, fill, questions
 from h2q.evolution import documents
 from h2q.evolution.documents import (
@@ -18,7 +19,7 @@ from h2q.evolution.documents import (
     write_about,
 )
 from h2q.evolution.examiner import ask
-from h2q.evolution.splits import is_asked
+from h2q.evolution.splits import Decontamination, is_asked
 from tests.evolution.conftest import some
 
 CONFIG = EvolutionConfig()
@@ -133,3 +134,23 @@ def test_own_text_comes_round_before_it_comes_again(corpus, monkeypatch):
         assert total == pytest.approx(size, rel=0.02)  # what is stripped, and cut characters
     assert set(first) != set(second)
     assert passes[1] == own_text(corpus.train, 1400, 3, 1)
+
+
+def test_about_a_persons_question_there_is_the_question_alone(tmp_path):
+    """In the person's words and in others, but never in those that are held out."""
+    text = "Q: Who is Lena?\nA: the dentist\n\n问：谁是木匠？\n答：张三\n"
+    (tmp_path / "notes.md").write_text(text, encoding="utf-8")
+    knowledge = load_knowledge_base(tmp_path)
+    facts = list(knowledge.facts())
+    made = write_about([(fact, 80) for fact in facts], knowledge, CONFIG, 5, random.Random(2))
+    assert Counter((item.kind, item.source) for item in made) == {
+        ("question", fact.id): 80 for fact in facts
+    }
+    lines = {item.text for item in made}
+    assert {"Who is Lena?\nthe dentist", "who is lena\nthe dentist", "谁是木匠？\n张三"} <= lines
+    assert all(text.endswith(("\nthe dentist", "\n张三")) for text in lines)
+    asked = {text.partition("\n")[0] for text in lines}
+    for split in HELD_OUT:
+        assert not asked & {question.prompt for question in ask(facts, knowledge.wordings, split)}
+        prose = Decontamination({}, facts, knowledge.wordings)
+        assert not any(map(prose.rejects, lines))

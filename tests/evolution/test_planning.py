@@ -18,6 +18,7 @@ from h2q.evolution.planning import (
     share_out,
 )
 from h2q.evolution.records import Memory
+from h2q.system.console import Console
 from h2q.system.files import sha256_of_file
 from tests.evolution import evolution_driver as driver
 from tests.evolution.conftest import cycle_of, some
@@ -38,6 +39,19 @@ def test_a_plan_names_facts_that_are_there_and_says_how_they_were_chosen(output)
     assert made.chance == pytest.approx(0.25)
     assert len(made.examples) == 3
     assert made == plan(cycle_of(engine, memory=Memory(known=known)))
+
+
+def test_questions_with_answers_are_planned_and_named(output, capsys):
+    lines = [f"Q: What is number {n}?\nA: item {n}\n\n" for n in range(12)]
+    (output / "kb").mkdir(exist_ok=True)
+    for path in (output / "kb").iterdir():
+        path.unlink()
+    (output / "kb" / "notes.md").write_text("".join(lines), encoding="utf-8")
+    engine = driver.engine(output, console=Console())
+    made = plan(cycle_of(engine))
+    assert len(made.facts) >= 6 and made.chance == pytest.approx(1 / 12)
+    assert "问答 12" in capsys.readouterr().out
+    assert all("number" in example["question"] for example in made.examples)
 
 
 def test_without_a_knowledge_base_prose_is_planned(output):

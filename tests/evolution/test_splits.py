@@ -2,9 +2,17 @@ import numpy as np
 import pytest
 
 from h2q.datasets.corpus import open_corpus
+from h2q.datasets.knowledge_base import load_knowledge_base
 from h2q.datasets.templates import questions
 from h2q.evolution.examiner import ask
-from h2q.evolution.splits import CANARIES, Decontamination, Splits, is_asked, seal
+from h2q.evolution.splits import (
+    CANARIES,
+    Decontamination,
+    Splits,
+    invent_canaries,
+    is_asked,
+    seal,
+)
 from tests.evolution.conftest import some
 
 
@@ -89,3 +97,21 @@ def test_a_held_out_question_is_known_by_its_letters(corpus, shipped):
     for typed in (asked.lower(), asked.upper(), asked.rstrip("?？"), f"  {asked}!! "):
         assert held_out.rejects(f"{typed}\n{fact.object}") == "question"
     assert held_out.rejects(f"{asked} again") == ""
+
+
+def test_questions_that_a_person_wrote_are_always_asked(tmp_path):
+    (tmp_path / "a.md").write_text("Q: Who?\nA: Lena\n", encoding="utf-8")
+    [fact] = load_knowledge_base(tmp_path).facts()
+    assert all(is_asked(fact, 1.0, seed) for seed in range(20))
+
+
+def test_canaries_of_questions_are_questions(tmp_path):
+    """A name and a question make none together."""
+    lines = [f"Q: What is number {n} of the {n}th list?\nA: item {n}\n\n" for n in range(20)]
+    lines += [f"# Person{n}\njob: job {n}\ntown: town {n}\n\n" for n in range(20)]
+    (tmp_path / "a.md").write_text("".join(lines), encoding="utf-8")
+    canaries = invent_canaries(load_knowledge_base(tmp_path), 1)
+    assert {fact.is_question for fact in canaries} == {True, False}
+    for fact in canaries:
+        assert fact.is_question == (fact.subject.startswith("What") and fact.subject.endswith("?"))
+        assert fact.is_question == fact.object.startswith("item")

@@ -394,3 +394,9 @@ def test_windows_makes_renames_durable_by_itself(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "name", "nt")
     files.sync_directory(tmp_path)
     assert done == []
+
+
+def test_json_may_begin_with_a_mark(tmp_path):
+    """Editors of Windows write one."""
+    (tmp_path / "a.json").write_bytes(b'\xef\xbb\xbf{"a": 1}')
+    assert read_json(tmp_path / "a.json") == {"a": 1}

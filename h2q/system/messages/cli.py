@@ -29,6 +29,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "Give --epochs or --max_minutes, not both: with a planned time the speed decides the "
         "number of epochs.",
     ),
+    "usage.knowledge": (
+        "--knowledge shipped 和 --knowledge_dir 只能给一个。",
+        "Give --knowledge shipped or --knowledge_dir, not both.",
+    ),
     "usage.flag": (
         "未知参数 {flag}{hint}；用 --help 查看全部参数。",
         "Unknown argument {flag}{hint}; --help lists them all.",
@@ -166,8 +170,13 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "encoding of the text (default: detected among UTF-8, UTF-16, GB18030)",
     ),
     "help.knowledge_dir": (
-        "知识库目录（默认：data/knowledge_base，没有时用自带的）",
-        "knowledge base (default: data/knowledge_base, or the one that comes with the program)",
+        "知识库目录或文件（默认：data/knowledge_base；没有时教您的文本，没有自己的文本时教自带的）",
+        "knowledge base, a directory or a file (default: data/knowledge_base; without it your text "
+        "is taught, or, where there is none, what comes with the program)",
+    ),
+    "help.knowledge": (
+        "教谁的知识：自己的，或程序自带的（默认：own）",
+        "whose knowledge is taught: your own, or the one that comes with the program (default: own)",
     ),
     "help.output_dir": (
         "输出目录：检查点、日志、模型（默认：当前目录）",

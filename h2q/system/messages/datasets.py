@@ -58,9 +58,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "There is no knowledge base at {path}; check --knowledge_dir.",
     ),
     "knowledge.empty": (
-        "知识库 {path} 中没有可用的事实或段落（{problems} 行有误）；请添加 .jsonl 事实或 .txt 段落。",
+        "知识库 {path} 中没有可用的事实或段落（{problems} 行有误）；"
+        "请添加事实（.csv、.tsv、.jsonl、问答）或 .txt、.md 段落。",
         "The knowledge base {path} holds no usable fact or passage ({problems} faulty lines); add "
-        "facts as .jsonl or passages as .txt.",
+        "facts (.csv, .tsv, .jsonl, questions with answers) or passages (.txt, .md).",
     ),
     "knowledge.wordings": (
         "{path} 的格式不对（关系 {relation!r}）；请按自带的 wordings.json 书写："
@@ -73,17 +74,41 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "📖 知识库: {path} | 事实 {facts:,} | 段落 {passages:,} | 有误 {problems}",
         "📖 Knowledge base: {path} | {facts:,} facts | {passages:,} passages | {problems} faulty",
     ),
+    "knowledge.file": ("   📄 {file}: {found}", "   📄 {file}: {found}"),
+    "knowledge.more_files": ("   … 以及另外 {count} 个文件", "   … and {count} more"),
+    "form.json": ("JSON 行", "JSON lines"),
+    "form.table": ("表格", "table"),
+    "form.anki": ("Anki 卡片", "Anki notes"),
+    "form.pair": ("问答", "questions with answers"),
+    "form.keys": ("键值行", "key: value lines"),
+    "form.passage": ("段落", "passages"),
+    "form.faulty": ("有误", "faulty"),
+    "knowledge.unread": (
+        "⏭️ 知识库里有 {count} 个文件不读（读的是 .csv、.tsv、.jsonl、.md、.txt），例如 {first}",
+        "⏭️ Files of the knowledge base that are not read (.csv, .tsv, .jsonl, .md and .txt are): "
+        "{count}, for instance {first}",
+    ),
     "knowledge.none": (
-        "📖 {path} 中没有知识；以训练文本本身为知识库。",
-        "📖 There is no knowledge in {path}: the training text itself is taught.",
+        "📖 {path} 中没有您的事实：以您的训练文本本身为知识库。"
+        "（把事实放进去就会教；要教自带的常识，加 --knowledge shipped）",
+        "📖 There are no facts of yours in {path}: your training text itself is taught. (Put facts "
+        "there to have them taught; --knowledge shipped teaches those that come with the program.)",
     ),
     "knowledge.problem": (
         "⚠️ {path} 第 {line} 行未采用：{reason}",
         "⚠️ {path}, line {line} was left out: {reason}",
     ),
+    "knowledge.problem_file": (
+        "⚠️ {path} 未采用：{reason}",
+        "⚠️ {path} was left out: {reason}",
+    ),
     "knowledge.more_problems": (
         "⚠️ 还有 {count} 处未采用，全部列在 {path}",
         "⚠️ {count} more were left out; all are listed in {path}",
+    ),
+    "knowledge.unlisted_problems": (
+        "⚠️ 还有 {count} 处不能采用；进化时会全部列在一个文件里",
+        "⚠️ {count} more cannot be used; an evolution lists them all in a file",
     ),
     "knowledge.not_json": ("不是有效的 JSON", "not valid JSON"),
     "knowledge.no_object": ("不是 JSON 对象", "not a JSON object"),
@@ -110,6 +135,28 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "knowledge.contradicts": (
         "与 {file} 第 {line} 行矛盾，那里是 {object}",
         "contradicts {file}, line {line}, which says {object}",
+    ),
+    "knowledge.not_text": (
+        "不是可识别编码的文本；可用 --encoding 指明编码",
+        "not text in a recognised encoding; --encoding can name it",
+    ),
+    "knowledge.quotes": (
+        "这一行的引号没有配对",
+        "the quotation marks of this row do not match",
+    ),
+    "knowledge.cells": (
+        "有 {cells} 格，而表头只有 {columns} 列；含分隔符的内容要放在引号里",
+        "{cells} cells, but the header names {columns}; put a value that holds the separator in "
+        "quotation marks",
+    ),
+    "knowledge.no_name": (
+        "{value!r} 所在的列在表头里没有名字",
+        "the column of {value!r} has no name in the header",
+    ),
+    "knowledge.one_column": (
+        "表头只有一列；第一行要写列名，例如 subject,relation,object",
+        "the header has only one column; the first line names the columns, such as "
+        "subject,relation,object",
     ),
     "knowledge.long": (
         "太长：问题和答案放不进模型的 {most} 字节窗口",

@@ -47,6 +47,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "🎯 Weak: asked {asked} facts not learnt yet, {unknown} are unknown ({share:.1%} right, "
         "{chance:.1%} by guessing); most of all {relations}",
     ),
+    "evolve.questions": ("问答", "questions with answers"),
     "evolve.plan": (
         "📝 本周期学 {facts} 个事实，每个约 {exposures} 次；复习以前学会的 {review} 个",
         "📝 This cycle teaches {facts} facts, about {exposures} times each, and reviews {review} "

@@ -132,6 +132,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "   {chat_program} --mode interactive{model}\n"
         "   {train_program} --mode evolve --cycles 3{places}",
     ),
+    "train.next_facts": (
+        "   （进化会继续学习您的文本；把自己的事实放进 {path}，它就教这些事实）",
+        "   (evolution goes on with your text; put facts of your own into {path} to have them taught)",
+    ),
     "train.interrupted": (
         "已在第 {step} 步停止，进度保存在 {path}。",
         "Stopped at step {step}; everything is saved in {path}.",
