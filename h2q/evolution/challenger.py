@@ -88,14 +88,15 @@ def train(cycle: Cycle, plan: Plan) -> Training:
 def _memory(cycle: Cycle, trained: Transformer) -> Memory | None:
     """The champion's memory of the person's text, with the gate that fits ``trained``: it must be
     believed where it answers from what was taught, of which the text says nothing. Fitted on dev
-    prose and on the lesson."""
+    prose and on the lesson of a knowledge base. A lesson of the text itself would show the gate
+    what the memory knows by heart, and it would believe it everywhere."""
     memory, setup = cycle.champion.memory, cycle.setup
     if memory is None:
         return None
     length, dev = trained.config.context_length, setup.splits.prose["dev"]
     rows = [dev.read(start, count + 1) for start, count in dev.windows(length, _GATE_BYTES)]
     lesson = cycle.paths.text / GENERATED_TEXT
-    if lesson.exists():
+    if setup.knowledge is not None and lesson.exists():
         rows += _pieces(lesson.read_bytes(), length + 1)
     return replace(memory, gate=fit_gate(trained, memory, rows, setup.dtype))
 
