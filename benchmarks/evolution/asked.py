@@ -23,7 +23,7 @@ import numpy as np
 
 from h2q.checkpoint.model_file import load_model
 from h2q.datasets.knowledge_base import load_knowledge_base
-from h2q.datasets.templates import LANGUAGES, Fact, fill
+from h2q.datasets.templates import LANGUAGES, Fact, Wordings, fill, name_of
 from h2q.evaluation.exact_match import Question, score
 from h2q.evolution.gate import chance_of
 from h2q.evolution.records import Memory, load
@@ -43,23 +43,21 @@ class Form:
     text: str
     style: tuple[str, ...] = ()
 
-    def ask(self, fact: Fact, said: dict[str, str]) -> str:
-        """The question about ``fact``; ``said`` has the names by which people call relations."""
-        spoken = said.get(fact.relation, fact.relation)
-        question = fill(self.text, replace(fact, relation=spoken))
+    def ask(self, fact: Fact, wordings: Wordings) -> str:
+        """The question about ``fact``, with the name by which people call its relation."""
+        name = name_of(wordings, fact) or fact.relation
+        question = fill(self.text, replace(fact, relation=name))
         for style in self.style:
             question = {"lower": str.lower, "upper": str.upper, "typo": mistyped}[style](question)
         return question
 
 
-def read_forms() -> tuple[dict[str, list[Form]], dict[str, dict[str, str]]]:
-    """The forms of each language, and for each language what relations are called by people."""
-    values = read_json(FORMS)
-    forms = {
+def read_forms() -> dict[str, list[Form]]:
+    """The forms of each language."""
+    return {
         lang: [Form(row["kind"], row["text"], tuple(row.get("style", ()))) for row in rows]
-        for lang, rows in values["forms"].items()
+        for lang, rows in read_json(FORMS).items()
     }
-    return forms, values["relations"]
 
 
 def mistyped(question: str) -> str:
@@ -87,14 +85,16 @@ def chosen(facts: list[Fact], count: int) -> list[Fact]:
     return [facts[index * len(facts) // most] for index in range(most)]
 
 
-def measure(model: Transformer, facts: list[Fact]) -> Iterator[tuple[str, Form, np.ndarray]]:
+def measure(
+    model: Transformer, facts: list[Fact], wordings: Wordings
+) -> Iterator[tuple[str, Form, np.ndarray]]:
     """For each form of the languages of ``facts``: which facts are answered right."""
-    forms, said = read_forms()
+    forms = read_forms()
     for lang in LANGUAGES:
         mine = [fact for fact in facts if fact.lang == lang]
         for form in forms[lang] if mine else []:
             questions = [
-                Question(form.ask(fact, said[lang]), fact.answers, fact.subject) for fact in mine
+                Question(form.ask(fact, wordings), fact.answers, fact.subject) for fact in mine
             ]
             yield lang, form, score(model, questions).correct
 
@@ -114,7 +114,7 @@ def run(arguments: argparse.Namespace) -> dict:
         for fact in chosen([item for item in facts if item.lang == lang], arguments.facts)
     ]
     by_form, by_kind, by_lang = [], defaultdict(list), defaultdict(list)
-    for lang, form, right in measure(model, asked):
+    for lang, form, right in measure(model, asked, knowledge.wordings):
         by_form.append({"lang": lang, "text": form.text, "right": float(right.mean())})
         by_kind[form.kind].append(right)
         by_lang[lang].append(right)

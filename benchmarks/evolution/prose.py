@@ -8,10 +8,11 @@ The last tenth of TEXT is put away; nothing but the report sees it. From the res
 from the same base, which has seen about a megabyte. B1 goes on training, with the recipe of a
 challenger, for as many passes as fit into the megabytes. Its rate decays to 0, and the epoch with
 the lowest loss on dev is kept (early stopping), or the average of the last quarter if dev prefers
-that. E evolves with the text as its only knowledge base. It pays for its measurements: it trains on
-``MEASURED_SHARE`` fewer bytes, and what it really measured is metered. The figure is E's bits
-per byte less B1's on the text that was put away, paired by window, with 95 % intervals. Each arm's
-result is written to OUT when it is done, and is not made again.
+that. It is trained on the digits too; E leaves them out, and dev is without them. E evolves with
+the text as its only knowledge base. It pays for its measurements: it trains on ``MEASURED_SHARE``
+fewer bytes, and what it really measured is metered. The figure is E's bits per byte less B1's on
+the text that was put away, paired by window, with 95 % intervals. Each arm's result is written to
+OUT when it is done, and is not made again.
 """
 
 import argparse

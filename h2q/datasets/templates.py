@@ -1,8 +1,9 @@
 """How a fact is stated and asked for: templates by relation, and which are never trained on.
 
 ``wordings.json`` holds ``{relation: {language: {"statements": [...], "questions": [...]}}}`` with
-``{subject}``, ``{object}`` and ``{relation}`` to be filled in. A relation without wordings of its
-own uses those of ``*``. Every fact may be trained on, but not every question: of the questions of
+``{subject}``, ``{object}`` and ``{relation}`` to be filled in, and may hold a ``"name"`` by which
+people call the relation in that language. A relation without wordings of its own uses those of
+``*``. Every fact may be trained on, but not every question: of the questions of
 each relation some are held out. Those in ``dev`` steer what is taught, those in ``gate`` decide
 whether a new model is kept, those in ``vault`` are only reported.
 
@@ -16,6 +17,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from h2q.system.errors import KnowledgeError
 from h2q.system.files import read_json
@@ -28,10 +30,11 @@ HELD_OUT = ("gate", "vault", "dev")
 TRAIN = "train"
 BLANK = "____"
 _FORMS = ("statements", "questions")
+_NAME = "name"
 _NEEDED = {"statements": ("{subject}", "{object}"), "questions": ("{subject}",)}
 # Questions of a relation. Where there are fewer, all are trained on, and those of * are held out.
 _FEWEST_TO_SPLIT = 5
-Wordings = dict[str, dict[str, dict[str, list[str]]]]
+Wordings = dict[str, dict[str, dict[str, Any]]]
 # A person's question as it is, in lower case, without its mark, and without both: always trained on.
 _AS_WRITTEN = ["{subject}", "{lower}", "{bare}", "{plain}"]
 # Its rewordings, which are split like templates. Each has words of its own around the question, so
@@ -94,8 +97,8 @@ class Fact:
 def read_wordings(path: Path) -> Wordings:
     """The wordings in ``path``.
 
-    Raises ``KnowledgeError`` for a list that is empty, a statement without subject or object, and
-    a question without subject or with the object, which is its answer.
+    Raises ``KnowledgeError`` for a list that is empty, a statement without subject or object, a
+    question without subject or with the object, which is its answer, and a name that is no text.
     """
     wordings = read_json(path)
     if not isinstance(wordings, dict):
@@ -105,8 +108,11 @@ def read_wordings(path: Path) -> Wordings:
             lists = {
                 (lang, form): by_language[lang][form] for lang in by_language for form in _FORMS
             }
+            names = [by_language[lang].get(_NAME, relation) for lang in by_language]
         except (TypeError, KeyError, AttributeError):
-            lists = {("", "statements"): None}
+            lists, names = {("", "statements"): None}, []
+        if not all(isinstance(name, str) and name.strip() for name in names):
+            raise KnowledgeError("knowledge.wordings", path=path, relation=relation)
         for (_, form), templates in lists.items():
             if not (isinstance(templates, list) and templates and _all_fit(templates, form)):
                 raise KnowledgeError("knowledge.wordings", path=path, relation=relation)
@@ -143,13 +149,23 @@ def questions(wordings: Wordings, fact: Fact, split: str) -> list[str]:
         return _split(tuple(own))[split]
     if split == TRAIN:
         return own
-    general = _split(tuple(_of(wordings, ANY_RELATION, fact.lang)["questions"]))[split]
-    return [template for template in general if template not in own] or general
+    general = _split(tuple(wordings[ANY_RELATION][fact.lang]["questions"]))[split]
+    templates = [template for template in general if template not in own] or general
+    name = name_of(wordings, fact) or "{relation}"
+    return [template.replace("{relation}", name) for template in templates]
 
 
-def is_said(fact: Fact) -> bool:
-    """Whether ``fact`` has a relation whose name is in its language, so that a person would say it."""
-    return not fact.is_question and (fact.lang != "zh" or not fact.relation.isascii())
+def name_of(wordings: Wordings, fact: Fact) -> str:
+    """What people call the relation of ``fact`` in its language. Empty where nobody would say its
+    name: an English one in Chinese."""
+    name: str = wordings.get(fact.relation, {}).get(fact.lang, {}).get(_NAME, "")
+    said = fact.lang != "zh" or not fact.relation.isascii()
+    return name or (_spoken(fact.relation) if said else "")
+
+
+def _spoken(relation: str) -> str:
+    """``birth date`` for ``birth_date``."""
+    return relation.replace("_", " ")
 
 
 def _of(wordings: Wordings, relation: str, lang: str) -> dict[str, list[str]]:
@@ -171,7 +187,7 @@ def _split(templates: tuple[str, ...]) -> dict[str, list[str]]:
 
 def fill(template: str, fact: Fact, *, blank: str = "") -> str:
     """``template`` with the parts of ``fact``; the part that ``blank`` names becomes ``BLANK``."""
-    relation = fact.relation.replace("_", " ")
+    relation = _spoken(fact.relation)
     parts = {"subject": fact.subject, "object": fact.object, "relation": relation}
     if fact.is_question:
         bare = fact.subject.rstrip(_END_MARKS) or fact.subject

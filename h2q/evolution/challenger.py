@@ -64,7 +64,8 @@ def train(cycle: Cycle, plan: Plan) -> Training:
 def _memory(cycle: Cycle, trained: Transformer) -> Memory | None:
     """The champion's memory of the person's text, with the gate that fits ``trained``: it must be
     believed where it answers from what was taught, of which the text says nothing. Fitted on dev
-    prose and on the lesson."""
+    prose and on the lesson of a knowledge base. A lesson of the text itself would show the gate
+    what the memory knows by heart, and it would believe it everywhere."""
     memory, setup = cycle.champion.memory, cycle.setup
     if memory is None:
         return None
@@ -72,7 +73,7 @@ def _memory(cycle: Cycle, trained: Transformer) -> Memory | None:
     rows = [dev.read(start, count + 1) for start, count in dev.windows(length, _GATE_BYTES)]
     taught = [cycle.round_paths.text / name for name in (ASKED_TEXT, GENERATED_TEXT)]
     text = b"".join(path.read_bytes() for path in taught if path.exists())
-    if text:
+    if setup.knowledge is not None and text:
         rows += _pieces(text, length + 1)
     return replace(memory, gate=fit_gate(trained, memory, rows, setup.dtype))
 

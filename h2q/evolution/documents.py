@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from h2q.datasets.corpus import ByteStream
 from h2q.datasets.knowledge_base import KnowledgeBase
 from h2q.datasets.rewording import any_words, reworded
-from h2q.datasets.templates import BLANK, TRAIN, Fact, fill, is_said, questions, statements
+from h2q.datasets.templates import BLANK, TRAIN, Fact, fill, name_of, questions, statements
 from h2q.model.tokenizer import END_OF_DOCUMENT
 
 PIECE_BYTES = 2048  # of the person's own text, replayed or taught
 SEPARATOR = "\n\n"
 _QUESTIONS, _CLOZES = 0.6, 0.1  # of the documents about a fact; the rest are statements
-_ANY_WORDS = 0.25  # of the questions, where the relation can be named
+_ANY_WORDS = 0.25  # of the questions, where the relation has a name that people say
 _SENTENCES = 4  # most in one document
 _OWN_SHARE = 0.05  # of the text: at most so much are the model's own answers
 
@@ -83,8 +83,9 @@ def _state(fact: Fact, knowledge: KnowledgeBase, generator: random.Random) -> st
 
 def _ask(fact: Fact, knowledge: KnowledgeBase, generator: random.Random) -> Document:
     template = generator.choice(questions(knowledge.wordings, fact, TRAIN))
-    if is_said(fact) and generator.random() < _ANY_WORDS:
-        template = any_words(fact.lang, generator)
+    name = name_of(knowledge.wordings, fact)
+    if name and generator.random() < _ANY_WORDS:
+        template = any_words(fact.lang, generator).replace("{relation}", name)
     question = reworded(fill(template, fact), fact.lang, generator)
     return Document(f"{question}\n{fact.object}", "question", fact.id)
 

@@ -12,8 +12,8 @@ from h2q.datasets.templates import (
     TRAIN,
     Fact,
     fill,
-    is_said,
     longest_question_bytes,
+    name_of,
     questions,
     read_wordings,
     statements,
@@ -65,6 +65,8 @@ def test_wordings_are_read(tmp_path):
         '{"owner": {"en": {"statements": ["{subject}"], "questions": ["{subject}?"]}}}',
         '{"owner": {"en": {"statements": ["{subject} {object}"], "questions": ["who?"]}}}',
         '{"o": {"en": {"statements": ["{subject} {object}"], "questions": ["{subject} {object}?"]}}}',
+        '{"o": {"en": {"name": 1, "statements": ["{subject} {object}"], "questions": ["{subject}?"]}}}',
+        '{"o": {"en": {"name": "", "statements": ["{subject} {object}"], "questions": ["{subject}?"]}}}',
     ],
 )
 def test_wordings_of_the_wrong_form_are_refused(tmp_path, content):
@@ -158,11 +160,28 @@ def test_a_subject_that_looks_like_a_placeholder_stays():
 
 
 @pytest.mark.parametrize(
-    ("relation", "lang", "said"),
-    [("birth_year", "en", True), ("birth_year", "zh", False), ("职业", "zh", True)],
+    ("relation", "lang", "name"),
+    [
+        ("birth_date", "en", "birth date"),
+        ("birth_date", "zh", ""),
+        ("职业", "zh", "职业"),
+        ("owner_of", "en", "pet's owner"),
+        ("owner_of", "zh", ""),
+    ],
 )
-def test_a_relation_is_said_in_the_language_of_its_name(relation, lang, said):
-    assert is_said(Fact("f5", "Ann", relation, "1", (), lang)) == said
+def test_a_relation_is_called_by_its_name_in_a_language(relation, lang, name):
+    own = wordings(3)
+    own["owner_of"]["en"]["name"] = "pet's owner"
+    assert name_of(own, Fact("f5", "Ann", relation, "1", (), lang)) == name
+
+
+def test_general_questions_use_the_name():
+    own = wordings(1)
+    own[ANY_RELATION]["en"]["questions"] = [f"{n}: {{relation}} of {{subject}}?" for n in range(9)]
+    assert all("{relation}" not in item for item in questions(own, OWNER, "gate"))
+    assert "owner of of the cat" in fill(questions(own, OWNER, "gate")[0], OWNER)
+    own["owner_of"]["en"]["name"] = "keeper"
+    assert "keeper of the cat" in fill(questions(own, OWNER, "gate")[0], OWNER)
 
 
 def test_the_longest_question_is_counted_in_bytes_with_the_longest_answer():

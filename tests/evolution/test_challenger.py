@@ -40,6 +40,27 @@ def test_facts_have_a_recipe_of_their_own(output):
     assert recipe.weight_decay != driver.TRAINING.weight_decay
 
 
+@pytest.mark.parametrize("prose", [False, True])
+def test_the_gate_of_the_memory_is_not_fitted_on_text_that_the_memory_holds(
+    output, monkeypatch, prose
+):
+    fitted = []
+
+    def fit_gate(model, memory, rows, dtype):
+        fitted.extend(rows)
+        return memory.gate
+
+    monkeypatch.setattr(challenger, "fit_gate", fit_gate)
+    cycle = cycle_of(driver.engine(output, prose=prose))
+    assert cycle.champion.memory is not None
+    cycle.paths.text.mkdir(parents=True)
+    (cycle.paths.text / lesson.GENERATED_TEXT).write_bytes(b"a lesson " * 50)
+    challenger._memory(cycle, cycle.champion)
+    assert any(b"a lesson" in row for row in fitted) == (not prose)
+    dev = cycle.setup.splits.prose["dev"]
+    assert dev.read(0, 20) in b"".join(fitted)
+
+
 def test_the_rate_of_a_course_falls_once_and_what_it_left_is_taken_up(output, monkeypatch):
     made = []
 
