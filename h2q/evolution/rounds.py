@@ -8,7 +8,6 @@ before knows the form. The learning rate stays up until most facts are known, an
 """
 
 import shutil
-from collections.abc import Container
 from dataclasses import dataclass, replace
 
 from torch import Tensor
@@ -91,23 +90,23 @@ def _start(cycle: Cycle, plan: Plan) -> Transformer:
 
 def documents_of_round(cycle: Cycle, plan: Plan, done: list[Round]) -> dict[str, int]:
     """How many documents this round writes about each fact, by id."""
-    known = set(done[-1].known) if done else set()
+    known = set(done[-1].known) if done else set[str]()
     review = {name: max(1, count // plan.rounds) for name, count in plan.review}
     wanted = plan.facts
-    if not _knows_form(cycle, plan, known):
+    if not _knows_form(cycle, plan, done):
         wanted = plan.facts[:_FORM_FACTS]
     shares = {name: _KNOWN_SHARE if name in known else 1.0 for name in wanted}
     each = plan.exposures * len(plan.facts) / plan.rounds / max(1.0, sum(shares.values()))
     return {name: max(1, round(each * share)) for name, share in shares.items()} | review
 
 
-def _knows_form(cycle: Cycle, plan: Plan, known: Container[str]) -> bool:
-    """Whether the model answers in the form that questions want. With few facts, that is learnt with
-    the facts themselves."""
+def _knows_form(cycle: Cycle, plan: Plan, done: list[Round]) -> bool:
+    """Whether the model has ever answered in the form that questions want. With few facts, that is
+    learnt with the facts themselves."""
     if cycle.memory.known or plan.goes_on or len(plan.facts) < 2 * _FORM_FACTS:
         return True
-    first = plan.facts[:_FORM_FACTS]  # of all relations, as they were taken by turns
-    return sum(name in known for name in first) >= _FORM_KNOWN * len(first)
+    first = set(plan.facts[:_FORM_FACTS])  # of all relations, as they were taken by turns
+    return any(len(first.intersection(each.known)) >= _FORM_KNOWN * len(first) for each in done)
 
 
 def decays(cycle: Cycle, plan: Plan, done: list[Round]) -> bool:
@@ -127,8 +126,11 @@ def reason_to_end(cycle: Cycle, plan: Plan, done: list[Round]) -> str:
         return "evolve.rounds_learnt"
     if len(done) >= plan.rounds:
         return "evolve.rounds_over"
-    formed = _knows_form(cycle, plan, done[-1].known)
-    if formed and len(done) > 2 and max(shares[-2:]) < max(shares[:-2]) + _NO_MORE:
+    if (
+        _knows_form(cycle, plan, done)
+        and len(done) > 2
+        and max(shares[-2:]) < max(shares[:-2]) + _NO_MORE
+    ):
         return "evolve.rounds_no_more"
     return ""
 

@@ -79,6 +79,7 @@ def cycle_of(engine: SelfEvolutionEngine, **changes) -> Cycle:
         memory=Memory(),
         config=engine.config,
         size_bytes=engine.config.cycle_bytes,
+        rounds=engine.config.rounds,
         course=Course(0, 1),
     )
     return replace(cycle, **changes)

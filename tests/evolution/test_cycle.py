@@ -2,10 +2,10 @@ import json
 
 import pytest
 
-from h2q.evolution import challenger, comparison, cycle, lesson, planning
+from h2q.evolution import challenger, comparison, cycle, planning
 from h2q.evolution.records import Lesson, Training, Verdict, as_json
 from h2q.system.errors import Interrupted, UnusableInput
-from h2q.system.files import sha256_of_file
+from h2q.system.files import sha256_of_file, write_json
 from tests.evolution import evolution_driver as driver
 from tests.evolution.conftest import cycle_of, interrupt, plan_of
 
@@ -28,10 +28,13 @@ def phases(output, monkeypatch):
 
         return work
 
+    def train(*_):
+        write_json(this.paths.lesson, as_json(LESSON))
+        return phase("train", TRAINING)()
+
     plan = plan_of(champion=sha256_of_file(this.setup.paths.model))
     monkeypatch.setattr(planning, "plan", phase("plan", plan))
-    monkeypatch.setattr(lesson, "write", phase("write", LESSON))
-    monkeypatch.setattr(challenger, "train", phase("train", TRAINING))
+    monkeypatch.setattr(challenger, "train", train)
     monkeypatch.setattr(comparison, "compare", phase("compare", VERDICT))
     return this, called
 
@@ -39,7 +42,7 @@ def phases(output, monkeypatch):
 def test_the_phases_follow_each_other_and_the_verdict_tells_of_the_lesson(phases):
     this, called = phases
     verdict = cycle.run(this)
-    assert called == ["plan", "write", "train", "compare"]
+    assert called == ["plan", "train", "compare"]
     assert verdict.entry == {**VERDICT.entry, "generated": as_json(LESSON)}
     assert "generated" not in json.loads(this.paths.verdict.read_text())["entry"]
 
@@ -52,7 +55,7 @@ def test_a_phase_that_was_done_before_a_kill_is_not_done_again(phases, monkeypat
         cycle.run(this)
     monkeypatch.setattr(challenger, "train", train)
     cycle.run(this)
-    assert called == ["plan", "write", "train", "compare"]
+    assert called == ["plan", "train", "compare"]
 
 
 def test_a_plan_for_another_champion_is_thrown_away(phases):
@@ -62,7 +65,7 @@ def test_a_plan_for_another_champion_is_thrown_away(phases):
     this.paths.plan.write_text(json.dumps(as_json(old)))
     this.paths.lesson.write_text(json.dumps(as_json(LESSON)))
     cycle.run(this)
-    assert called == ["plan", "write", "train", "compare"]
+    assert called == ["plan", "train", "compare"]
 
 
 def test_with_nothing_to_teach_there_is_no_verdict(phases, monkeypatch):

@@ -22,7 +22,11 @@ from h2q.evolution.examiner import ask
 from h2q.evolution.splits import Decontamination, is_asked
 from tests.evolution.conftest import some
 
-CONFIG = EvolutionConfig()
+CONFIG = EvolutionConfig(unasked_share=0.2)
+
+
+def may_ask(fact):
+    return is_asked(fact, CONFIG.unasked_share, 5)
 
 
 @pytest.fixture
@@ -37,7 +41,7 @@ def test_the_size_is_that_of_the_text_they_make():
 
 def test_documents_say_what_the_facts_say(shipped):
     facts = some(shipped, 40)
-    documents = write_about([(fact, 14) for fact in facts], shipped, CONFIG, 5, random.Random(2))
+    documents = write_about([(fact, 14) for fact in facts], shipped, may_ask, random.Random(2))
     by_id = {fact.id: fact for fact in facts}
     told = Counter()
     for document in documents:
@@ -57,13 +61,13 @@ def test_documents_say_what_the_facts_say(shipped):
     assert told.pop("named") > 0.9 * kinds["question"]  # all but the mistyped names
     assert set(told.values()) == {14}
     assert kinds["statement"] > kinds["question"] > kinds["cloze"] > 0
-    again = write_about([(fact, 14) for fact in facts], shipped, CONFIG, 5, random.Random(2))
+    again = write_about([(fact, 14) for fact in facts], shipped, may_ask, random.Random(2))
     assert again == documents
 
 
 def test_questions_are_asked_as_people_type_them(shipped):
     facts = [fact for fact in some(shipped, 40) if is_asked(fact, CONFIG.unasked_share, 5)]
-    documents = write_about([(fact, 56) for fact in facts], shipped, CONFIG, 5, random.Random(2))
+    documents = write_about([(fact, 56) for fact in facts], shipped, may_ask, random.Random(2))
     asked = [item.text.split("\n")[0] for item in documents if item.kind == "question"]
     ended = sum(text.endswith(("?", "？")) for text in asked)
     assert 0.5 < ended / len(asked) < 0.9
@@ -73,7 +77,7 @@ def test_questions_are_asked_as_people_type_them(shipped):
 def test_some_questions_name_the_relation_among_any_words(shipped):
     """But not where nobody would say its name: an English one in Chinese."""
     facts = [fact for fact in some(shipped, 80) if is_asked(fact, CONFIG.unasked_share, 5)]
-    documents = write_about([(fact, 56) for fact in facts], shipped, CONFIG, 5, random.Random(2))
+    documents = write_about([(fact, 56) for fact in facts], shipped, may_ask, random.Random(2))
     by_id = {fact.id: fact for fact in facts}
     among = Counter()
     for document in documents:
@@ -90,7 +94,7 @@ def test_some_questions_name_the_relation_among_any_words(shipped):
 def test_held_out_wordings_are_never_written(shipped):
     """No document about a fact contains a question of dev, gate or vault."""
     facts = some(shipped, 60)
-    documents = write_about([(fact, 60) for fact in facts], shipped, CONFIG, 1, random.Random(1))
+    documents = write_about([(fact, 60) for fact in facts], shipped, may_ask, random.Random(1))
     lines = {line for document in documents for line in document.text.split("\n")}
     for split in HELD_OUT:
         assert not lines & {question.prompt for question in ask(facts, shipped.wordings, split)}
@@ -142,7 +146,7 @@ def test_about_a_persons_question_there_is_the_question_alone(tmp_path):
     (tmp_path / "notes.md").write_text(text, encoding="utf-8")
     knowledge = load_knowledge_base(tmp_path)
     facts = list(knowledge.facts())
-    made = write_about([(fact, 80) for fact in facts], knowledge, CONFIG, 5, random.Random(2))
+    made = write_about([(fact, 80) for fact in facts], knowledge, may_ask, random.Random(2))
     assert Counter((item.kind, item.source) for item in made) == {
         ("question", fact.id): 80 for fact in facts
     }

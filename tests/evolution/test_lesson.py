@@ -11,6 +11,7 @@ from h2q.evolution import lesson
 from h2q.evolution.documents import Document, own_text
 from h2q.evolution.examiner import ask
 from h2q.evolution.lesson import decontaminate, write, write_lesson
+from h2q.evolution.rounds import documents_of_round
 from h2q.evolution.splits import Decontamination, is_asked
 from h2q.system.files import link_or_copy
 from h2q.system.paths import CyclePaths, OutputPaths
@@ -24,7 +25,7 @@ def corpus(text_dir, tmp_path):
 
 
 def kinds_and_text(cycle, plan):
-    made = write(cycle, plan)
+    made = write(cycle, plan, documents_of_round(cycle, plan, []))
     text = "".join(path.read_text(encoding="utf-8") for path in cycle.paths.text.iterdir())
     return made, text
 

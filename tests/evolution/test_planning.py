@@ -102,7 +102,7 @@ def test_a_cycle_takes_on_what_its_budget_exposes_often_enough(shipped):
     assert 0.8 * CONFIG.exposures <= large.exposures <= 1.2 * CONFIG.exposures
     facts = some(shipped, large.new_facts)
     documents = write_about(
-        [(f, large.exposures) for f in facts], shipped, CONFIG, 1, random.Random(1)
+        [(f, large.exposures) for f in facts], shipped, lambda _: True, random.Random(1)
     )
     size = sum(len(item.text.encode()) + 2 for item in documents)
     assert size == pytest.approx(2_000_000 * (1 - CONFIG.replay_fraction), rel=0.3)

@@ -48,10 +48,10 @@ def updates_of(trainer):
     """Trains, and returns the shape and the bytes of the targets of each update."""
     update, seen = trainer._step._update, []
 
-    def record(inputs, targets, *others):
+    def record(step, depth, inputs, targets, *others):
         assert torch.equal(inputs[:, 1:], targets[:, :-1])
         seen.append((tuple(inputs.shape), bytes(targets.flatten().tolist())))
-        return update(inputs, targets, *others)
+        return update(step, depth, inputs, targets, *others)
 
     trainer._step._update = record
     trainer.train()
