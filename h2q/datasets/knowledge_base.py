@@ -131,6 +131,12 @@ class KnowledgeBase:
         quoted = '"' + text.replace('"', '""') + '"'
         return [row[0] for row in self._index.execute(query, (quoted, limit))]
 
+    def place(self, fact: Fact) -> tuple[str, int]:
+        """File, relative to the knowledge base, and line of ``fact``."""
+        query = "SELECT file, line FROM facts WHERE id = ?"
+        file, line = self._index.execute(query, (fact.id,)).fetchone()
+        return file, line
+
     def problems(self, limit: int = -1) -> list[Problem]:
         """The places that could not be used, at most ``limit`` of them (-1: all)."""
         rows = self._index.execute("SELECT file, line, reason FROM problems LIMIT ?", (limit,))

@@ -17,7 +17,7 @@ from h2q.checkpoint.model_file import load_model
 from h2q.config import EvolutionConfig, TrainingConfig
 from h2q.datasets.corpus import Corpus
 from h2q.datasets.knowledge_base import KnowledgeBase
-from h2q.evolution import cycle, records, statistics
+from h2q.evolution import cycle, fact_list, records, statistics
 from h2q.evolution.adaptation import adapted
 from h2q.evolution.context import Course, Cycle, Setup
 from h2q.evolution.examiner import Examiner
@@ -133,6 +133,8 @@ class SelfEvolutionEngine:
         if stopped:
             console.say(stopped)
         self._show_table()
+        after = self._cycle(self._next_cycle)
+        fact_list.write(self.setup, after.champion, after.tested)
         console.say("evolve.stats", **self.stats)
         return self.stats
 
@@ -190,7 +192,7 @@ class SelfEvolutionEngine:
                 return "evolve.stop_known"
             self._conclude(number, verdict)
             of_prose, promoted = verdict.entry["primary"] == "prose", verdict.entry["promoted"]
-            goes_on = this.course.goes_on if of_prose else verdict.entry["reason"] == UNFINISHED
+            goes_on = this.course.goes_on if of_prose else verdict.entry["reason"] in UNFINISHED
             if goes_on and not promoted and number < self.run.last_cycle:
                 console.say("evolve.goes_on")
         except Interrupted:

@@ -29,7 +29,8 @@ MOST_REVIEW = 0.6  # of the documents about facts, unless too much was forgotten
 _PASSAGES = 0.2  # of the generated text, where there are facts too
 _MOST_EXPOSURES = 1.5  # times the setting, where few facts are left to be learnt
 _REVIEW_SHARE = 0.6  # of a new fact's exposures, for each fact learnt before
-UNFINISHED = "gate.not_better"  # the verdict after which the same facts are taught again
+# Verdicts after which the same facts are taught on, from where training stopped.
+UNFINISHED = ("gate.not_better", "gate.prose_worse")
 _SIZED_FACTS = 64  # facts whose documents are written, to estimate the size of one document
 _FACTS_A_RELATION = 16  # about so many facts of each relation in one cycle
 _POOL_FACTOR, _LEAST_POOL, _MOST_POOL = 4, 64, 2048  # facts measured on dev before choosing
@@ -104,7 +105,7 @@ def _unfinished(cycle: Cycle) -> Plan | None:
     same = before.champion == sha256_of_file(cycle.setup.paths.model)
     facts = cycle.setup.examiner.facts_named(before.facts)
     whole = len(facts) == len(before.facts)  # the knowledge base may have been edited
-    return before if same and whole and verdict.entry["reason"] == UNFINISHED else None
+    return before if same and whole and verdict.entry["reason"] in UNFINISHED else None
 
 
 def _again(of_prose: Plan, before: Plan, cycle: Cycle) -> Plan:

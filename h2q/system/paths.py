@@ -72,6 +72,11 @@ class OutputPaths:
         return self.checkpoints / "evolution"
 
     @property
+    def evolution_facts(self) -> Path:
+        """The list of the facts and of what the model knows of them."""
+        return self.root / "evolution_facts.csv"
+
+    @property
     def knowledge_index(self) -> Path:
         return self.evolution / "index.sqlite"
 

@@ -73,6 +73,12 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "kind.cloze": ("填空", "clozes"),
     "kind.passage": ("段落", "passages"),
     "kind.own": ("自答", "own answers"),
+    "evolve.facts": (
+        "📒 用从未训练过的问法问了 {asked:,} 个事实：会 {known:,} 个，教过但没学会 {failed:,} 个，"
+        "还没教 {waiting:,} 个；清单: {path}",
+        "📒 Of {asked:,} facts, asked in wordings never trained on, {known:,} are known, {failed:,} were "
+        "taught and not learnt, {waiting:,} are not taught yet; the list: {path}",
+    ),
     "evolve.again": (
         "🔁 接着教上一周期的 {facts} 个事实：从那时的训练结果继续，当前模型不变。",
         "🔁 The {facts} facts of the cycle before are taught on, from where its training stopped; the "
