@@ -28,7 +28,7 @@ _AVERAGED_SHARE = 0.25  # of a round, its last part
 _ANSWER_WEIGHT = 5.0  # of a byte of an answer in the loss, beside 1 for all others
 _LEARNT = 0.97  # share of the facts; then a cycle ends
 _NO_MORE = 0.02  # share of the facts; a round that brings less brings nothing
-_FORM_FACTS = 24  # taught first, where there are at least twice as many
+_FORM_EXPOSURES = 60  # in a round, of each fact that is taught first
 _FORM_KNOWN = 0.8  # share of these facts; then the form is known
 _DECAY_FROM = 0.6  # share of the facts known, from which on the learning rate decays in a round
 _KNOWN_SHARE = 0.25  # of the documents of an unknown fact, for one that dev shows as known
@@ -94,18 +94,28 @@ def documents_of_round(cycle: Cycle, plan: Plan, done: list[Round]) -> dict[str,
     review = {name: max(1, count // plan.rounds) for name, count in plan.review}
     wanted = plan.facts
     if not _knows_form(cycle, plan, done):
-        wanted = plan.facts[:_FORM_FACTS]
+        wanted = _first_facts(plan)
     shares = {name: _KNOWN_SHARE if name in known else 1.0 for name in wanted}
-    each = plan.exposures * len(plan.facts) / plan.rounds / max(1.0, sum(shares.values()))
+    each = _documents(plan) / max(1.0, sum(shares.values()))
     return {name: max(1, round(each * share)) for name, share in shares.items()} | review
 
 
+def _documents(plan: Plan) -> float:
+    """How many documents a round writes about new facts."""
+    return plan.exposures * len(plan.facts) / plan.rounds
+
+
+def _first_facts(plan: Plan) -> list[str]:
+    """The facts that are taught until the form of question and answer is known: as many as can be
+    taught often enough in one round. They are of all relations, because plans take facts by turns."""
+    return plan.facts[: max(1, int(_documents(plan) / _FORM_EXPOSURES))]
+
+
 def _knows_form(cycle: Cycle, plan: Plan, done: list[Round]) -> bool:
-    """Whether the model has ever answered in the form that questions want. With few facts, that is
-    learnt with the facts themselves."""
-    if cycle.memory.known or plan.goes_on or len(plan.facts) < 2 * _FORM_FACTS:
+    """Whether the model has ever answered in the form that questions want."""
+    if cycle.memory.known or plan.goes_on:
         return True
-    first = set(plan.facts[:_FORM_FACTS])  # of all relations, as they were taken by turns
+    first = set(_first_facts(plan))
     return any(len(first.intersection(each.known)) >= _FORM_KNOWN * len(first) for each in done)
 
 

@@ -18,7 +18,9 @@ from tests.evolution import evolution_driver as driver
 from tests.evolution.conftest import cycle_of, interrupt, plan_of
 
 NAMES = [f"f{number}" for number in range(100)]
-PLAN = plan_of(facts=NAMES, exposures=60, rounds=6, primary="facts", review=[("r0", 13), ("r1", 1)])
+REVIEW = [("r0", 13), ("r1", 1)]
+# A round has 1440 documents about new facts: 60 for each of 24.
+PLAN = plan_of(facts=NAMES, exposures=86.4, rounds=6, primary="facts", review=REVIEW)
 
 
 def after(*known: int) -> list[Round]:
@@ -35,7 +37,7 @@ def test_a_few_facts_come_first_until_the_form_is_known(this):
     first = documents_of_round(this, PLAN, [])
     assert list(first) == [*NAMES[:24], "r0", "r1"]
     taught = sum(first[name] for name in NAMES[:24])
-    assert taught == pytest.approx(100 * 60 / 6, rel=0.05)  # as many as in any other round
+    assert taught == pytest.approx(1440, rel=0.05)  # as many as in any other round
     assert (first["r0"], first["r1"]) == (2, 1)
     assert set(documents_of_round(this, PLAN, after(18))) == set(first), "not known yet"
     assert set(documents_of_round(this, PLAN, after(20))) == {*NAMES, "r0", "r1"}
@@ -45,14 +47,17 @@ def test_a_few_facts_come_first_until_the_form_is_known(this):
 def test_what_dev_shows_as_known_is_taught_less(this):
     counts = documents_of_round(this, PLAN, after(60))
     assert counts["f99"] == pytest.approx(4 * counts["f0"], rel=0.15)
-    assert sum(counts[name] for name in NAMES) == pytest.approx(100 * 60 / 6, rel=0.05)
+    assert sum(counts[name] for name in NAMES) == pytest.approx(1440, rel=0.05)
 
 
 def test_a_model_that_learnt_facts_knows_the_form(this):
     experienced = replace(this, memory=Memory(known={"x": True}))
     assert set(NAMES) < set(documents_of_round(experienced, PLAN, []))
     assert set(NAMES) < set(documents_of_round(this, replace(PLAN, goes_on=True), []))
-    few = replace(PLAN, facts=NAMES[:40])
+
+
+def test_few_facts_are_all_taught_at_once(this):
+    few = replace(PLAN, facts=NAMES[:40], exposures=400)
     assert set(NAMES[:40]) < set(documents_of_round(this, few, []))
 
 
