@@ -142,7 +142,7 @@ def _open_corpus(
     path = call.data_dir
     if path is None:
         path = Path(DEFAULT_DATA_DIR)
-        if is_without_text(path):
+        if not call.include and is_without_text(path):
             create_sample_text(path)
             console.say("train.sample_text", path=path)
     corpus = open_text(call, path, call.output, model.context_length, training)
@@ -156,7 +156,12 @@ def _say_next(call: TrainingCall, console: Console) -> None:
     if call.output.root != Path():
         model = f" --model {command_line([str(call.output.model)])}"
         places = f" --output_dir {command_line([str(call.output.root)])}"
-    named = {"data_dir": call.data_dir, "eval_dir": call.eval_dir, "encoding": call.encoding}
+    named = {
+        "data_dir": call.data_dir,
+        "eval_dir": call.eval_dir,
+        "include": ",".join(call.include) or None,
+        "encoding": call.encoding,
+    }
     for name, value in named.items():
         if value is not None:
             places += f" --{name} {command_line([str(value)])}"

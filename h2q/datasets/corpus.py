@@ -9,7 +9,7 @@ import hashlib
 import os
 import weakref
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -18,10 +18,10 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from h2q.datasets.file_search import without_text
 from h2q.datasets.text_files import BLOCK_BYTES, Scan, TextFile, block_digests, scan
 from h2q.model.tokenizer import END_OF_DOCUMENT
 from h2q.system.errors import CorpusError
-from h2q.system.messages.catalogue import message
 
 HELDOUT_FRACTION = 0.05
 SMALL_BLOCK_BYTES = 512  # for text below SMALL_TEXT_BYTES, where one block of 4096 is too much
@@ -168,8 +168,10 @@ def open_corpus(
     heldout: ByteStream | None = None,
     validation_fraction: float = 0.0,
     encoding: str | None = None,
+    include: Sequence[str] = (),
 ) -> Corpus:
-    """The text below ``path``, ready to train on.
+    """The text below ``path``, ready to train on. ``find_files`` says what ``include`` means; it is
+    of the text below ``eval_path`` too.
 
     The held-out part is the text below ``eval_path``, or the stream ``heldout``, or else about
     5 % of the blocks of ``path``. The validation part is about ``validation_fraction`` of the other
@@ -177,7 +179,7 @@ def open_corpus(
     held-out ones stays the same when files are added or renamed. Raises ``CorpusError`` when there
     is no text or too little.
     """
-    found = _scanned(path, cache_dir, encoding)
+    found = _scanned(path, cache_dir, encoding, include)
     reader = _Reader(found.files)
     split = eval_path is None and heldout is None
     blocks = _blocks(found)
@@ -186,7 +188,7 @@ def open_corpus(
     train, validation, held = (ByteStream(reader, segments) for segments in parts)
     evaluated = None
     if eval_path is not None:
-        evaluated = _scanned(eval_path, cache_dir, encoding)
+        evaluated = _scanned(eval_path, cache_dir, encoding, include)
         whole = [(index, 0, file.size) for index, file in enumerate(evaluated.files)]
         heldout = ByteStream(_Reader(evaluated.files), whole)
     elif heldout is None:
@@ -201,21 +203,12 @@ def open_corpus(
     return Corpus(train, validation, heldout, found, fingerprint, evaluated)
 
 
-def _scanned(path: Path, cache_dir: Path, encoding: str | None) -> Scan:
+def _scanned(path: Path, cache_dir: Path, encoding: str | None, include: Sequence[str]) -> Scan:
     """The scan of ``path``. Raises ``CorpusError`` when it found no text."""
-    found = scan(path, cache_dir, encoding)
-    if found.files:
-        return found
-    if not found.skipped:
-        raise CorpusError("corpus.empty", path=path)
-    first, reason = found.skipped[0]
-    raise CorpusError(
-        "corpus.no_text",
-        path=path,
-        count=len(found.skipped),
-        first=first,
-        reason=message(reason),
-    )
+    found = scan(path, cache_dir, encoding, include)
+    if not found.files:
+        raise without_text(path, [*found.skipped, *found.left_out])
+    return found
 
 
 def _fingerprint(

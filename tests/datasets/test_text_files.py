@@ -8,7 +8,8 @@ import pytest
 from h2q.datasets import encodings
 from h2q.datasets import text_files as text_files_module
 from h2q.datasets.encodings import CHUNK_BYTES
-from h2q.datasets.text_files import BLOCK_BYTES, find_text_files, scan
+from h2q.datasets.file_search import find_files
+from h2q.datasets.text_files import BLOCK_BYTES, scan
 from h2q.system.errors import CorpusError
 from tests.conftest import CHINESE, bytes_of, corpus_file
 
@@ -27,19 +28,19 @@ def test_files_are_found_sorted_nested_and_in_any_case(folder):
     names = ["a.txt", "b/UPPER.TXT", "b/c/Mixed.Txt", "z.txt", "文.txt"]
     for name in [*reversed(names), "a.md", "txt", "a.txt.bak", "b/c/atxt"]:
         (folder / name).write_bytes(b"text")
-    assert find_text_files(folder) == sorted(folder / name for name in names)
+    assert find_files(folder).files == sorted(folder / name for name in names)
 
 
 def test_one_file_of_any_name(folder, cache):
     path = folder / "notes.md"
     path.write_bytes(b"text")
-    assert find_text_files(path) == [path]
+    assert find_files(path).files == [path]
     assert [file.path for file in scan(path, cache).files] == [path]
 
 
 def test_missing_path(folder):
     with pytest.raises(CorpusError) as caught:
-        find_text_files(folder / "nowhere")
+        find_files(folder / "nowhere").files
     assert caught.value.key == "corpus.missing"
     assert str(folder / "nowhere") in str(caught.value)
 
@@ -50,7 +51,7 @@ def test_directory_that_cannot_be_listed(folder, monkeypatch):
 
     monkeypatch.setattr(os, "scandir", refuse)
     with pytest.raises(CorpusError, match="Permission denied") as caught:
-        find_text_files(folder)
+        find_files(folder).files
     assert caught.value.key == "corpus.unreadable"
 
 
@@ -61,7 +62,7 @@ def test_a_file_reached_twice_counts_once(folder, tmp_path):
     (folder / "b.txt").symlink_to("a.txt")
     (folder / "c.txt").symlink_to(outside)
     (folder / "d.txt").symlink_to("c.txt")
-    found = find_text_files(folder)
+    found = find_files(folder).files
     assert {path.read_bytes() for path in found} == {b"text", b"other"}
     assert len(found) == 2
 
@@ -82,7 +83,7 @@ def test_which_of_two_names_counts_does_not_depend_on_the_disk(folder, monkeypat
     found = []
     for reverse in (False, True):
         monkeypatch.setattr(os, "walk", shuffled(reverse))
-        found.append(find_text_files(folder))
+        found.append(find_files(folder).files)
     assert found[0] == found[1]
 
 
@@ -91,14 +92,14 @@ def test_loop_of_directories_ends(folder):
     (folder / "b" / "a.txt").write_bytes(b"text")
     (folder / "b" / "up").symlink_to(folder, target_is_directory=True)
     (folder / "self").symlink_to("self")
-    assert find_text_files(folder) == [folder / "b" / "a.txt"]
+    assert find_files(folder).files == [folder / "b" / "a.txt"]
 
 
 def test_links_to_directories_are_not_followed(folder, tmp_path):
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside" / "a.txt").write_bytes(b"text")
     (folder / "link").symlink_to(tmp_path / "outside", target_is_directory=True)
-    assert find_text_files(folder) == []
+    assert find_files(folder).files == []
 
 
 @pytest.mark.parametrize("links", [{"x.txt": "x.txt"}, {"x.txt": "y.txt", "y.txt": "x.txt"}])
