@@ -18,10 +18,11 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from h2q.datasets.file_search import without_text
+from h2q.datasets.file_search import by_reason, without_text
 from h2q.datasets.text_files import BLOCK_BYTES, Scan, TextFile, block_digests, scan
 from h2q.model.tokenizer import END_OF_DOCUMENT
 from h2q.system.errors import CorpusError
+from h2q.system.messages.catalogue import message
 
 HELDOUT_FRACTION = 0.05
 SMALL_BLOCK_BYTES = 512  # for text below SMALL_TEXT_BYTES, where one block of 4096 is too much
@@ -196,9 +197,9 @@ def open_corpus(
     size = len(train) - len(found.files)  # without the end-of-document tokens
     if size < context_length:
         needed = context_length + (SMALL_BLOCK_BYTES if split else 0)
-        raise CorpusError("corpus.short", path=path, size=found.size, needed=needed)
+        raise _too_short(path, found.size, needed, found)
     if not heldout.windows(context_length, context_length):
-        raise CorpusError("corpus.short", path=eval_path or path, size=len(heldout), needed=2)
+        raise _too_short(eval_path or path, len(heldout), 2, evaluated or found)
     fingerprint = _fingerprint(found, split, evaluated, validation_fraction)
     return Corpus(train, validation, heldout, found, fingerprint, evaluated)
 
@@ -209,6 +210,13 @@ def _scanned(path: Path, cache_dir: Path, encoding: str | None, include: Sequenc
     if not found.files:
         raise without_text(path, [*found.skipped, *found.left_out])
     return found
+
+
+def _too_short(path: Path, size: int, needed: int, found: Scan) -> CorpusError:
+    """The error for too little text; it tells of files that would be read if asked for."""
+    count = len(by_reason(found.left_out).get("skip.not_txt", ()))
+    others = message("corpus.others", count=count) if count else ""
+    return CorpusError("corpus.short", path=path, size=size, needed=needed, others=others)
 
 
 def _fingerprint(

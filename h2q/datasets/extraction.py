@@ -19,6 +19,7 @@ from h2q.system.errors import DocumentError
 from h2q.system.files import require_regular
 
 _HEAD_BYTES = 4096
+_EMPTY = "\r\n\t \u00a0"
 _REMOVED = {0: None, 0xFEFF: None}
 _DECLARED = re.compile(rb"""<meta[^>]{0,200}charset=["']?\s*([\w.:-]{2,40})""", re.IGNORECASE)
 
@@ -114,6 +115,10 @@ def _unpacked(file: BinaryIO, document: Format) -> BinaryIO:
 
 def _tidy(pieces: Iterator[str]) -> Iterator[str]:
     """The pieces without what no UTF-8 text of ours holds: NUL, byte-order marks, and surrogates,
-    in whose place stands a question mark."""
+    in whose place stands a question mark. Empty lines at the beginning are no text either."""
+    begun = False
     for piece in pieces:
-        yield piece.translate(_REMOVED).encode("utf-8", "replace").decode("utf-8")
+        text = piece.translate(_REMOVED).encode("utf-8", "replace").decode("utf-8")
+        if text := text if begun else text.lstrip(_EMPTY):
+            begun = True
+            yield text

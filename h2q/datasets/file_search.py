@@ -8,17 +8,29 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from pathlib import Path, PurePath
+from pathlib import Path
 
 from h2q.documents.formats import known_format
 from h2q.system.errors import CorpusError
+from h2q.system.files import LOCK_NAME
 from h2q.system.messages.catalogue import message
-from h2q.system.paths import CHECKPOINT_DIR, EVOLUTION_STATS, MODEL_PATH, REPORT, TRAINING_LOG
+from h2q.system.paths import (
+    CHECKPOINT_DIR,
+    EVOLUTION_STATS,
+    REPORT,
+    TRAINING_LOG,
+    OutputPaths,
+    chat_history,
+)
 
 _GENERATED = {"node_modules", "__pycache__"}
 _ENVIRONMENT = "pyvenv.cfg"  # lies in every virtual environment of Python
 # What our own runs write beside a person's text is neither read nor reported.
-_OURS = {TRAINING_LOG, EVOLUTION_STATS, REPORT, PurePath(MODEL_PATH).name, ".h2q.lock"}
+_OUTPUT = OutputPaths(Path())
+_OURS = {
+    *(LOCK_NAME, TRAINING_LOG, EVOLUTION_STATS, REPORT),
+    *(_OUTPUT.model.name, _OUTPUT.previous_model.name, chat_history(_OUTPUT.model).name),
+}
 _LOCKS = ("~$", ".~lock.")  # how the names of lock files of Word and LibreOffice begin
 
 
@@ -48,12 +60,15 @@ def find_files(path: Path, include: Sequence[str] = ()) -> Found:
     listing = _list(path)
     texts = [file for file in listing.files if _is_txt(file)]
     found = Found(left_out=listing.left_out)
-    chosen: dict[str, Path] = {}
+    chosen: dict[str, Path] = {}  # by the file that is read in the end
+    real_path = Path(os.path.realpath(path))
     for file in listing.files:
         if reason := _left_out_as(file, path, include, bool(texts)):
             found.left_out.append((file, reason))
         else:
-            chosen.setdefault(os.path.realpath(file), file)
+            is_link = os.path.islink(file)  # else only the directory has to be looked up
+            target = os.path.realpath(file) if is_link else str(real_path / file.relative_to(path))
+            chosen.setdefault(target, file)
     found.files = sorted([*chosen.values(), *listing.unreadable])
     return found
 
@@ -64,8 +79,9 @@ def without_text(path: Path, unread: Sequence[tuple[Path, str]]) -> CorpusError:
         return CorpusError("corpus.empty", path=path)
     reasons = []
     for reason, files in by_reason(unread).items():
-        text = message("corpus.unread", first=files[0], count=len(files), reason=message(reason))
-        reasons.append(text)
+        key = "corpus.unread_one" if len(files) == 1 else "corpus.unread"
+        text = message(key, first=files[0], count=len(files), reason=message(reason))
+        reasons.append(text if files != [path] else message(reason))
     names_encoding = any(reason == "skip.not_text" for _, reason in unread)
     key = "corpus.no_encoding" if names_encoding else "corpus.no_text"
     return CorpusError(key, path=path, reasons="; ".join(reasons))
@@ -126,9 +142,11 @@ def _list(root: Path) -> _Listing:
         directories[:] = kept
         for name in sorted([*kept, *names]):
             file = place / name
+            if name in _OURS:
+                continue
             if _is_hidden(file):
                 listing.left_out.append((file, "skip.hidden"))
-            elif name not in _OURS and (name in names or _is_txt(file)):
+            elif name not in kept or _is_txt(file):
                 listing.files.append(file)
     return listing
 

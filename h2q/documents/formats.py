@@ -73,5 +73,7 @@ def format_of(path: Path) -> Format:
         return known
     name = path.name.lower()
     suffix = PurePath(name.removesuffix(".gz")).suffix[1:]
-    short = suffix.isalnum() and len(suffix) <= _LONGEST_SUFFIX
-    return Format(suffix if short else "txt", name.endswith(".gz"))
+    names_format = suffix.isalnum() and not suffix[0].isdigit() and len(suffix) <= _LONGEST_SUFFIX
+    if not names_format or suffix in MARKED_UP or suffix in CONTAINERS:  # x.telegram, x.docx.gz
+        suffix = "txt"
+    return Format(suffix, name.endswith(".gz"))

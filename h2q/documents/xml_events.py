@@ -45,7 +45,7 @@ def xml_events(chunks: Iterable[bytes]) -> Iterator[XmlEvent]:
             yield from events
             events.clear()
         parser.Parse(b"", True)
-    except (expat.ExpatError, ValueError) as error:  # ValueError: an encoding with many bytes
+    except (expat.ExpatError, ValueError, LookupError) as error:  # the last two: of its encoding
         raise DocumentError("document.damaged") from error
     yield from events
 

@@ -22,13 +22,18 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "{path} 中没有可用的文本：{reasons}；请换成文本文件，或用 --encoding 指明编码。",
         "{path} holds no usable text: {reasons}; use text files, or name their --encoding.",
     ),
+    "corpus.unread_one": ("{first}（{reason}）", "{first} ({reason})"),
     "corpus.unread": (
         "{first} 等 {count} 个（{reason}）",
         "{count} such as {first} ({reason})",
     ),
     "corpus.short": (
-        "{path} 只有 {size} 字节文本，至少需要 {needed} 字节；请添加更多文本。",
-        "{path} holds only {size} bytes of text, at least {needed} are needed; add more text.",
+        "{path} 只有 {size} 字节文本，至少需要 {needed} 字节；请添加更多文本{others}。",
+        "{path} holds only {size} bytes of text, at least {needed} are needed; add more text{others}.",
+    ),
+    "corpus.others": (
+        "（另有 {count} 个文件，用 --include '*' 读入）",
+        " (--include '*' reads {count} other files there)",
     ),
     "corpus.encoding": (
         "{path} 不是 {encoding} 编码（{reason}）；请换一个 --encoding，或去掉它以自动识别。",

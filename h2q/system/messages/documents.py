@@ -22,7 +22,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "not a chat of Telegram",
     ),
     "document.pdf": (
-        "需要先执行 pip install pypdf",
-        "pip install pypdf first",
+        "执行 pip install pypdf 后可读",
+        "pip install pypdf makes it readable",
     ),
 }
