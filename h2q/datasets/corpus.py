@@ -181,12 +181,8 @@ def open_corpus(
     is no text or too little.
     """
     found = _scanned(path, cache_dir, encoding, include)
-    reader = _Reader(found.files)
     split = eval_path is None and heldout is None
-    blocks = _blocks(found)
-    purposes = _purposes(blocks, split, validation_fraction, context_length)
-    parts = _segments(found, blocks, purposes)
-    train, validation, held = (ByteStream(reader, segments) for segments in parts)
+    train, validation, held = _parts(found, split, validation_fraction, context_length)
     evaluated = None
     if eval_path is not None:
         evaluated = _scanned(eval_path, cache_dir, encoding, include)
@@ -210,6 +206,16 @@ def _scanned(path: Path, cache_dir: Path, encoding: str | None, include: Sequenc
     if not found.files:
         raise without_text(path, [*found.skipped, *found.left_out])
     return found
+
+
+def _parts(
+    found: Scan, split: bool, validation_fraction: float, context_length: int
+) -> list[ByteStream]:
+    """The text to train on, for validation, and held out."""
+    reader = _Reader(found.files)
+    blocks = _blocks(found)
+    purposes = _purposes(blocks, split, validation_fraction, context_length)
+    return [ByteStream(reader, segments) for segments in _segments(found, blocks, purposes)]
 
 
 def _too_short(path: Path, size: int, needed: int, found: Scan) -> CorpusError:

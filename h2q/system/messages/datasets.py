@@ -22,7 +22,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "{path} 中没有可用的文本：{reasons}；请换成文本文件，或用 --encoding 指明编码。",
         "{path} holds no usable text: {reasons}; use text files, or name their --encoding.",
     ),
-    "corpus.unread_one": ("{first}（{reason}）", "{first} ({reason})"),
+    "corpus.unread_one": ("{first} ({reason})", "{first} ({reason})"),
     "corpus.unread": (
         "{first} 等 {count} 个（{reason}）",
         "{count} such as {first} ({reason})",
