@@ -204,7 +204,7 @@ def test_the_error_for_nothing_to_read_says_why(folder):
     unread += [(folder / "c.png", "skip.format")]
     error = without_text(folder, unread)
     assert error.key == "corpus.no_text" and "--encoding" not in str(error)
-    assert "a.pdf (执行 pip install pypdf" in str(error) and "b.png 等 2 个" in str(error)
+    assert "a.pdf（执行 pip install pypdf" in str(error) and "b.png 等 2 个" in str(error)
     assert "--encoding" in str(without_text(folder, [(folder / "a.txt", "skip.not_text")]))
     alone = str(without_text(folder / "a.pdf", unread[:1]))
     assert alone.count("a.pdf") == 1 and "pypdf" in alone

@@ -22,10 +22,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "{path} 中没有可用的文本：{reasons}；请换成文本文件，或用 --encoding 指明编码。",
         "{path} holds no usable text: {reasons}; use text files, or name their --encoding.",
     ),
-    "corpus.unread_one": ("{first} ({reason})", "{first} ({reason})"),
+    "corpus.unread_one": ("未读 {first}（{reason}）", "{first} is not read ({reason})"),
     "corpus.unread": (
-        "{first} 等 {count} 个（{reason}）",
-        "{count} such as {first} ({reason})",
+        "未读 {first} 等 {count} 个（{reason}）",
+        "{first} and others, {count} in all, are not read ({reason})",
     ),
     "corpus.short": (
         "{path} 只有 {size} 字节文本，至少需要 {needed} 字节；请添加更多文本{others}。",
