@@ -140,7 +140,10 @@ def _say_count(root: Path, paths: list[Path], reason: str, console: Console) -> 
     """One line for all ``paths``: their names, or how many there are of each kind."""
     names = [str(_below(root, path)) for path in paths]
     if len(paths) > NAMES_SHOWN:
-        kinds = Counter(path.suffix.lower() or path.name for path in paths).most_common()
-        names = [f"{count:,} {kind}" for kind, count in kinds[:KINDS_SHOWN]]
+        kinds: dict[str, list[str]] = defaultdict(list)
+        for path in paths:
+            kinds[path.suffix.lower() or path.name].append(path.name)
+        largest = sorted(kinds.items(), key=lambda kind: -len(kind[1]))[:KINDS_SHOWN]
+        names = [f"{len(same):,} {kind}" if len(same) > 1 else same[0] for kind, same in largest]
         names += ["…"] * (len(kinds) > KINDS_SHOWN)
     console.warn("train.left_out", count=len(paths), names=", ".join(names), reason=message(reason))

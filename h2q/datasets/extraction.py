@@ -20,7 +20,6 @@ from h2q.system.files import require_regular
 
 _HEAD_BYTES = 4096
 _EMPTY = "\r\n\t \u00a0"
-_REMOVED = {0: None, 0xFEFF: None}
 _DECLARED = re.compile(rb"""<meta[^>]{0,200}charset=["']?\s*([\w.:-]{2,40})""", re.IGNORECASE)
 
 
@@ -118,7 +117,8 @@ def _tidy(pieces: Iterator[str]) -> Iterator[str]:
     in whose place stands a question mark. Empty lines at the beginning are no text either."""
     begun = False
     for piece in pieces:
-        text = piece.translate(_REMOVED).encode("utf-8", "replace").decode("utf-8")
+        text = piece.replace("\0", "").replace("\ufeff", "")
+        text = text.encode("utf-8", "replace").decode("utf-8")
         if text := text if begun else text.lstrip(_EMPTY):
             begun = True
             yield text

@@ -14,7 +14,8 @@ from h2q.system.errors import DocumentError
 MOST_RATIO = 200  # unpacked bytes for each byte of the file; text seldom reaches 20
 FREE_BYTES = 16 * 2**20  # that any file may unpack to
 _CHUNK_BYTES = 1 << 16
-_BROKEN = (zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError, KeyError, ValueError)
+# OSError: a place before the beginning of the file, or what is no gzip.
+_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError, OSError)
 _NOT_OURS = (NotImplementedError, RuntimeError)  # a way to pack or to encrypt that Python lacks
 
 

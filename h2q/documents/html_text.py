@@ -9,6 +9,8 @@ from h2q.system.errors import DocumentError
 
 _FEED_CHARACTERS = 1 << 20
 _SPACES = re.compile(r"[ \t\n\r\f]+")  # those of HTML; U+3000 and the like are text
+_MOST_OF_A_TAG = 1 << 16  # characters outside quotes
+_QUOTED = re.compile(r""" "[^"]*(?:"|$) | '[^']*(?:'|$) """, re.VERBOSE)
 _HIDDEN = {"script", "style", "template", "noscript", "title"}
 _OWN_PARAGRAPH = {"p", "h1", "h2", "h3", "h4", "h5", "h6", "pre", "blockquote"}
 _OWN_LINE = {
@@ -76,14 +78,23 @@ class _Page(HTMLParser):
         self._begun, self._line_ends, self._gap = True, 0, ""
 
 
+def _is_endless(mark: str) -> bool:
+    """Whether a mark, of which the end has not come yet, is longer than any has to be. A tag may hold
+    a picture in quotes; its other attributes would take much memory."""
+    if len(mark) > MOST_CHARACTERS:
+        return True
+    is_tag = mark.startswith("<") and not mark.startswith("<!")
+    return is_tag and len(_QUOTED.sub("", mark)) > _MOST_OF_A_TAG
+
+
 def visible_text(pieces: Iterable[str]) -> Iterator[str]:
-    """The visible text of the page in ``pieces``. Raises ``DocumentError`` for a mark without an
-    end, and more than ``MOST_CHARACTERS`` behind it."""
+    """The visible text of the page in ``pieces``. Raises ``DocumentError`` for a mark that does not
+    end."""
     page = _Page()
     for piece in pieces:
         for start in range(0, len(piece), _FEED_CHARACTERS):
             page.feed(piece[start : start + _FEED_CHARACTERS])
-            if len(page.rawdata) > MOST_CHARACTERS:
+            if _is_endless(page.rawdata):
                 raise DocumentError("document.long_line")
             yield from page.pieces
             page.pieces.clear()

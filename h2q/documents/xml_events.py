@@ -5,19 +5,19 @@ tree, so memory does not grow with the document.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import NamedTuple
 from xml.parsers import expat
 
 from h2q.system.errors import DocumentError
 
 
-@dataclass(frozen=True)
-class XmlEvent:
+class XmlEvent(NamedTuple):
     """The start of an element, its end, or text within it. Names are without their namespace."""
 
     kind: str  # ``start``, ``end`` or ``text``
     name: str  # of the element; of ``text`` the text itself
-    attributes: Mapping[str, str] = field(default_factory=dict)
+    attributes: Mapping[str, str] = MappingProxyType({})
 
 
 def xml_events(chunks: Iterable[bytes]) -> Iterator[XmlEvent]:

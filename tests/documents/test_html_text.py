@@ -66,3 +66,14 @@ def test_a_mark_without_an_end_is_not_kept_for_ever(monkeypatch):
     with pytest.raises(DocumentError) as caught:
         shown("text <!-- " + "never ended " * 500)
     assert caught.value.key == "document.long_line"
+
+
+def test_a_tag_may_hold_a_picture_but_not_endless_attributes(monkeypatch):
+    monkeypatch.setattr(html_text, "_FEED_CHARACTERS", 1000)
+    monkeypatch.setattr(html_text, "_MOST_OF_A_TAG", 100)
+    picture = "<img alt='x' src=\"data:image/png;base64," + "a/b " * 2000 + '">'
+    assert shown(f"one {picture} two <!-- {'c ' * 2000} -->") == "one two\n"
+    for mark in ("<p " + "a " * 2000, "</p " + "a/" * 2000, "<" + "a" * 3000):
+        with pytest.raises(DocumentError) as caught:
+            shown(mark)
+        assert caught.value.key == "document.long_line"

@@ -72,7 +72,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "beside .txt files only with --include '*'",
     ),
     "skip.not_matched": ("不符合 --include", "not in --include"),
-    "skip.format": ("不是能读取文字的格式", "no format of text"),
+    "skip.format": (
+        "不认识的格式；用 --include 指明才读",
+        "unknown formats, read only where --include names them",
+    ),
     "skip.hidden": ("隐藏文件", "hidden"),
     "skip.folder": ("隐藏的或自动生成的目录", "hidden or generated directories"),
     "skip.link": ("指向目录的链接", "links to directories"),
