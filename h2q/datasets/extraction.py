@@ -78,8 +78,8 @@ def text_encoding(path: Path, document: Format) -> str:
     if declared is not None:
         name = declared[1].decode("ascii")
         try:
-            if isinstance(b" ".decode(name), str):
-                return codecs.lookup(name).name
+            b" ".decode(name)
+            return codecs.lookup(name).name
         except (LookupError, UnicodeError):  # no such encoding, or one of more than a byte
             pass
     raise DocumentError("skip.not_text")

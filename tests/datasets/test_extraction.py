@@ -78,6 +78,12 @@ def test_what_is_no_file_is_refused(folder, monkeypatch):
     assert reason_of(PermissionError()) == "skip.denied"
 
 
+def test_a_file_that_is_gone_meanwhile_is_refused(folder):
+    with pytest.raises(DocumentError) as caught:
+        list(read_text(folder / "gone.docx", Format("docx")))
+    assert caught.value.key == "skip.gone"
+
+
 def test_a_page_may_declare_its_encoding(folder):
     path, html = folder / "a.html", Format("html")
     for declaration in ('<META charset="Latin1">', "<meta content='text/html; charset=latin-1'>"):

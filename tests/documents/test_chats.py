@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from h2q.documents import chats
@@ -98,6 +98,7 @@ CHAT = {
 SAID = 'Anna: Hi "messages": [1]\nBen: see https://x.y\nBen: object\nAnna: 两行\n话\n'
 
 
+@settings(deadline=None, max_examples=40)
 @given(st.data(), st.sampled_from([None, 1]))
 def test_one_chat_cut_anywhere(data, indent):
     text = json.dumps(CHAT, indent=indent, ensure_ascii=indent is None)

@@ -61,6 +61,11 @@ def test_a_damaged_or_protected_book_is_refused(changes):
     assert caught.value.key == "document.damaged"
 
 
+def test_an_empty_page_is_no_chapter():
+    text = "".join(epub_text(archive(book(**{"OEBPS/first.xhtml": ""}))))
+    assert text.split() == ["Two", "Three"]
+
+
 def test_a_book_without_a_chapter_is_empty():
     assert "".join(epub_text(archive(book(**{"OEBPS/book.opf": "<package/>"})))) == ""
 

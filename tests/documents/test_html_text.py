@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from h2q.documents import html_text
@@ -30,6 +30,7 @@ def test_what_a_browser_shows():
     assert shown(PAGE) == SHOWN
 
 
+@settings(deadline=None, max_examples=40)
 @given(st.data())
 def test_it_does_not_depend_on_how_the_page_is_cut(data):
     assert shown(*data.draw(cut(PAGE))) == SHOWN
@@ -55,6 +56,7 @@ def test_pages_that_are_not_as_they_should_be(page, text):
     assert shown(page) == text
 
 
+@settings(deadline=None, max_examples=40)
 @given(st.text(alphabet="<>/!-[]&;#pa x\"'=\n", max_size=80))
 def test_nothing_makes_it_fail(page):
     shown(page)

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from h2q.documents import lines
@@ -10,6 +10,7 @@ from tests.documents.conftest import cut
 TEXT = "one\r\ntwo\n\n\u2028three\rfour\nfive"
 
 
+@settings(deadline=None, max_examples=40)
 @given(st.data())
 def test_lines_do_not_depend_on_how_the_text_is_cut(data):
     expected = ["one", "two", "", "\u2028three\rfour", "five"]

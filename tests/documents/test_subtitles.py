@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from h2q.documents.subtitles import cue_text
@@ -57,6 +57,7 @@ def test_only_what_is_said(text, lines):
     assert said(text) == lines
 
 
+@settings(deadline=None, max_examples=40)
 @given(st.data())
 def test_it_does_not_depend_on_how_the_text_is_cut(data):
     assert said(data.draw(cut(SRT))) == said(SRT)
