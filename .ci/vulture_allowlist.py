@@ -46,3 +46,17 @@ _.title
 _.namespace
 _.frame  # signal
 _.__getattr__  # import of a name from a module
+_.handle_starttag  # HTMLParser
+_.handle_endtag
+_.handle_data
+_.parse_marked_section
+attrs
+_.buffer_text  # expat
+_.StartElementHandler
+_.EndElementHandler
+_.CharacterDataHandler
+_.StartDoctypeDeclHandler
+public
+
+# For whoever answers from a person's files: not used by the package itself yet.
+text_lines

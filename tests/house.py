@@ -14,6 +14,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "h2q"
 FLOORS = {
     "system": 1,
     "config": 2,
+    "documents": 2,
     "memory": 3,
     "model": 4,
     "checkpoint": 5,

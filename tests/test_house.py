@@ -15,6 +15,7 @@ EXTRAS = {  # of pyproject.toml: the packages that each brings, and the one modu
     "h2q.cli.settings_file": {"tomli"},
     "h2q.cli.report_plot": {"matplotlib"},
     "h2q.checkpoint.export": {"safetensors"},
+    "h2q.documents.pdf": {"pypdf"},
     "h2q.cli.completion": {"shtab"},
     "h2q.training.tensorboard": {"tensorboard"},
 }

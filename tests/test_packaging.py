@@ -90,9 +90,9 @@ def test_the_extras_of_the_documentation_exist():
     pyproject = (REPOSITORY / "pyproject.toml").read_text(encoding="utf-8")
     table = pyproject.partition("[project.optional-dependencies]")[2].partition("\n[")[0]
     extras = set(re.findall(r"^(\w+) = \[", table, re.M))
-    assert extras >= {"test", "plot", "tensorboard", "export", "toml", "bench"}
+    assert extras >= {"test", "plot", "tensorboard", "export", "documents", "toml", "bench"}
     for name in ("docs/zh/options.md", "docs/en/options.md"):
         text = (REPOSITORY / name).read_text(encoding="utf-8")
-        assert set(re.findall(r"^\| `(plot|tensorboard|export|toml)` \|", text, re.M)) == {
-            *("plot", "tensorboard", "export", "toml")
-        }
+        assert set(
+            re.findall(r"^\| `(plot|tensorboard|export|documents|toml)` \|", text, re.M)
+        ) == {*("plot", "tensorboard", "export", "documents", "toml")}

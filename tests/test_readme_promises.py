@@ -14,7 +14,7 @@ from h2q.cli.arguments import chat_parser, train_parser
 from h2q.config import PRESETS, EvolutionConfig, ModelConfig, TrainingConfig
 from h2q.datasets.batches import epoch_batches
 from h2q.datasets.corpus import open_corpus
-from h2q.datasets.text_files import find_text_files
+from h2q.datasets.file_search import find_files
 from h2q.model.tokenizer import PAD, VOCAB_SIZE, decode, encode
 from h2q.model.transformer import Transformer
 from h2q.training.optimizers import Optimizers
@@ -156,7 +156,7 @@ def test_all_txt_files_are_loaded(text_dir, tmp_path):
     deep = text_dir / "a" / "b"
     deep.mkdir(parents=True)
     (deep / "c.txt").write_text(make_text(2000, 7), encoding="utf-8")
-    found = find_text_files(text_dir)
+    found = find_files(text_dir).files
     assert [path.name for path in found] == ["0.txt", "1.txt", "c.txt"]
     opened = open_corpus(text_dir, tmp_path / "c", context_length=64, eval_path=deep)
     data = np.frombuffer(opened.train.read(0, len(opened.train)), dtype=np.uint8).tobytes()

@@ -1,13 +1,14 @@
-"""The report on a person's text before training: encodings, sizes, some lines, duplicates.
+"""The report on a person's text before training: formats, sizes, some lines, what is not read.
 
 The numbers come from the scan of the files; only the lines that are shown are read again.
 """
 
 import shutil
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path
 
 from h2q.datasets.corpus import ByteStream, Corpus
+from h2q.datasets.file_search import by_reason
 from h2q.datasets.text_files import Scan, TextFile
 from h2q.model.tokenizer import END_OF_DOCUMENT, decode
 from h2q.system.console import Console, columns
@@ -17,6 +18,8 @@ LINES_SHOWN = 3
 LINE_COLUMNS = 72  # most of a line; a Chinese character takes two
 _INDENT_COLUMNS = 6  # those before a line that is shown, and the last one of the terminal
 FILES_SHOWN = 10
+NAMES_SHOWN = 3  # of files that are not read; where there are more, they are counted
+KINDS_SHOWN = 6
 _PIECE_BYTES = 4096  # read to find a line in
 
 
@@ -26,13 +29,8 @@ def report_text(corpus: Corpus, path: Path, console: Console, every_file: bool =
     Files in UTF-8 are only counted. At most ten of the others are named; ``every_file`` names all.
     """
     found, root = corpus.scan, corpus.scan.path
-    for skipped, reason in found.skipped:
-        console.warn("train.skipped", path=_below(root, skipped), reason=message(reason))
-    console.say(
-        "train.corpus",
-        path=path,
-        encodings=_encodings(found),
-    )
+    _say_unread(found, console, every_file)
+    console.say("train.corpus", path=path, encodings=_kinds(found))
     validated = len(corpus.validation)
     console.say(
         "train.text",
@@ -45,8 +43,9 @@ def report_text(corpus: Corpus, path: Path, console: Console, every_file: bool =
     named = [file for file in found.files if every_file or not file.encoding.startswith("utf-8")]
     shown = named if every_file else named[:FILES_SHOWN]
     for file in shown:
-        encoding = file.encoding.upper()
-        console.say("train.file", name=_below(root, file.path), encoding=encoding, size=file.size)
+        console.say(
+            "train.file", name=_below(root, file.path), encoding=_kind(file), size=file.size
+        )
     if len(shown) < len(named):
         console.say("train.more_files", count=len(named) - len(shown))
     for line in sample_lines(corpus.train):
@@ -56,6 +55,7 @@ def report_text(corpus: Corpus, path: Path, console: Console, every_file: bool =
             "train.duplicates", paths=" = ".join(str(_below(root, copy)) for copy in copies)
         )
     if corpus.heldout_scan is not None:
+        _say_unread(corpus.heldout_scan, console, every_file)
         trained = {file.digest for file in found.files}
         for file in corpus.heldout_scan.files:
             if file.digest in trained:
@@ -105,11 +105,45 @@ def _below(root: Path, path: Path) -> Path:
     return path.relative_to(root) if path != root else Path(path.name)
 
 
-def _encodings(found: Scan) -> str:
-    """``UTF-8 31 · GB18030 12 · 跳过 1（空文件）``."""
-    parts = [f"{name.upper()} {count}" for name, count in found.encodings.most_common()]
+def _kinds(found: Scan) -> str:
+    """``UTF-8 31 · GB18030 12 · DOCX 3 · 跳过 1（空文件）``."""
+    kinds = Counter(_kind(file) for file in found.files)
+    parts = [f"{name} {count}" for name, count in kinds.most_common()]
     if found.skipped:
-        reasons = dict.fromkeys(message(reason) for _, reason in found.skipped)
-        why = " · ".join(reasons)
+        why = " · ".join(message(reason) for reason in by_reason(found.skipped))
         parts.append(message("train.skipped_count", count=len(found.skipped), why=why))
     return " · ".join(parts)
+
+
+def _kind(file: TextFile) -> str:
+    """The encoding of a ``.txt``; the format of another file, and its encoding unless UTF-8."""
+    encoding = file.encoding.upper()
+    if file.format == "txt":
+        return encoding
+    name = file.format.upper()
+    return name if encoding.startswith("UTF-8") else f"{name} ({encoding})"
+
+
+def _say_unread(found: Scan, console: Console, every_file: bool) -> None:
+    """Names what could not be read, and counts what was not to be read."""
+    for reason, paths in by_reason(found.skipped).items():
+        if every_file or len(paths) <= FILES_SHOWN:
+            for path in paths:
+                console.warn("train.skipped", path=_below(found.path, path), reason=message(reason))
+        else:
+            _say_count(found.path, paths, reason, console)
+    for reason, paths in by_reason(found.left_out).items():
+        _say_count(found.path, paths, reason, console)
+
+
+def _say_count(root: Path, paths: list[Path], reason: str, console: Console) -> None:
+    """One line for all ``paths``: their names, or how many there are of each kind."""
+    names = [str(_below(root, path)) for path in paths]
+    if len(paths) > NAMES_SHOWN:
+        kinds: dict[str, list[str]] = defaultdict(list)
+        for path in paths:
+            kinds[path.suffix.lower() or path.name].append(path.name)
+        largest = sorted(kinds.items(), key=lambda kind: -len(kind[1]))[:KINDS_SHOWN]
+        names = [f"{len(same):,} {kind}" if len(same) > 1 else same[0] for kind, same in largest]
+        names += ["…"] * (len(kinds) > KINDS_SHOWN)
+    console.warn("train.left_out", count=len(paths), names=", ".join(names), reason=message(reason))

@@ -77,7 +77,7 @@ def _open_corpus(
 ) -> Corpus:
     """The text to train on, with each of its files; sample text where there is none."""
     path = place = call.data_dir or Path(DEFAULT_DATA_DIR)
-    if call.data_dir is None and is_without_text(path):
+    if call.data_dir is None and not call.include and is_without_text(path):
         place = temporary.root / DEFAULT_DATA_DIR
         create_sample_text(place)
         console.say("dry.sample_text", path=path)

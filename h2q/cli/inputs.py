@@ -14,10 +14,10 @@ import h2q
 from h2q.cli.settings import TrainingCall
 from h2q.config import TrainingConfig, saved_training_config
 from h2q.datasets.corpus import Corpus, open_corpus
-from h2q.datasets.text_files import find_text_files
+from h2q.datasets.file_search import find_files, without_text
 from h2q.system.console import Console
 from h2q.system.device import choose_device, environment
-from h2q.system.errors import CorpusError, SettingError
+from h2q.system.errors import SettingError
 from h2q.system.paths import OutputPaths
 from h2q.training.tensorboard import require_tensorboard
 
@@ -26,14 +26,14 @@ def require_usable(call: TrainingCall) -> None:
     """Refuses what cannot work before anything is written.
 
     Raises ``SettingError`` for a device or an extra that is not there, and ``CorpusError`` for a
-    path without a text file.
+    path without a file to read.
     """
     choose_device(call.job.device)
     if call.tensorboard:
         require_tensorboard()
     for path in (call.data_dir, call.eval_dir):
-        if path is not None and not find_text_files(path):
-            raise CorpusError("corpus.empty", path=path)
+        if path is not None and not (found := find_files(path, call.include)).files:
+            raise without_text(path, found.left_out)
 
 
 def say_banner(device: str, dtype: torch.dtype, seed: int, console: Console) -> None:
@@ -43,7 +43,7 @@ def say_banner(device: str, dtype: torch.dtype, seed: int, console: Console) -> 
 
 
 def is_without_text(path: Path) -> bool:
-    return not path.exists() or not find_text_files(path)
+    return not path.exists() or not find_files(path).files
 
 
 def trained_with(provenance: Mapping[str, Any]) -> TrainingConfig | None:
@@ -70,4 +70,5 @@ def open_text(
         eval_path=call.eval_dir,
         validation_fraction=training.validation_fraction,
         encoding=call.encoding,
+        include=call.include,
     )

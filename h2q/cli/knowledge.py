@@ -9,10 +9,10 @@ from pathlib import Path
 
 from h2q.cli.inputs import is_without_text
 from h2q.cli.settings import TrainingCall
+from h2q.datasets.file_search import find_files
 from h2q.datasets.knowledge_base import KnowledgeBase, load_knowledge_base
 from h2q.datasets.knowledge_files import knowledge_files, unread_files
 from h2q.datasets.sample_text import is_sample_text
-from h2q.datasets.text_files import find_text_files
 from h2q.system.console import Console
 from h2q.system.files import write_bytes
 from h2q.system.messages.catalogue import message
@@ -55,7 +55,7 @@ def knowledge_path(call: TrainingCall) -> Path | None:
 def _has_own_text(call: TrainingCall) -> bool:
     """Whether the text that is trained on is the person's, not the sample text."""
     path = call.data_dir or Path(DEFAULT_DATA_DIR)
-    return not is_without_text(path) and not is_sample_text(find_text_files(path))
+    return not is_without_text(path) and not is_sample_text(find_files(path, call.include).files)
 
 
 def open_knowledge(

@@ -40,6 +40,7 @@ class TrainingCall:
     data_dir: Path | None  # None: the default directory, or sample text
     eval_dir: Path | None  # None: a part of the training text is held out
     knowledge_dir: Path | None  # None: the default directory, the text, or what is shipped
+    include: tuple[str, ...]  # patterns of the files to read; empty: .txt, or all known formats
     encoding: str | None  # None: it is detected
     model: ModelConfig  # of a new run
     training: TrainingConfig  # of a new run
@@ -100,6 +101,7 @@ def training_call(arguments: argparse.Namespace, file: Settings) -> TrainingCall
         data_dir=arguments.data_dir,
         eval_dir=arguments.eval_dir,
         knowledge_dir=arguments.knowledge_dir,
+        include=_patterns(arguments.include),
         encoding=arguments.encoding,
         training=replace(preset.training, **training),
         model=replace(preset.model, **file.model),
@@ -146,6 +148,12 @@ def _given(arguments: argparse.Namespace, names: tuple[str, ...]) -> dict[str, A
     """The flags that the person gave, with their values."""
     values = {name: getattr(arguments, name) for name in names}
     return {name: value for name, value in values.items() if value is not None}
+
+
+def _patterns(given: list[str]) -> tuple[str, ...]:
+    """``--include '*.md,*.txt' --include '*.py'`` as three patterns."""
+    patterns = (pattern.strip() for text in given for pattern in text.split(","))
+    return tuple(pattern for pattern in patterns if pattern)
 
 
 def _require_encoding(name: str) -> None:

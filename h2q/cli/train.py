@@ -141,7 +141,7 @@ def _open_corpus(
     path = call.data_dir
     if path is None:
         path = Path(DEFAULT_DATA_DIR)
-        if is_without_text(path):
+        if not call.include and is_without_text(path):
             create_sample_text(path)
             console.say("train.sample_text", path=path)
     corpus = open_text(call, path, call.output, model.context_length, training)
@@ -158,6 +158,7 @@ def _say_next(call: TrainingCall, console: Console) -> None:
     named = {
         "data_dir": call.data_dir,
         "eval_dir": call.eval_dir,
+        "include": ",".join(call.include) or None,
         "encoding": call.encoding,
         "knowledge_dir": call.knowledge_dir,
     }

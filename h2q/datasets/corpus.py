@@ -9,7 +9,7 @@ import hashlib
 import os
 import weakref
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from h2q.datasets.file_search import by_reason, without_text
 from h2q.datasets.text_files import BLOCK_BYTES, Scan, TextFile, block_digests, scan
 from h2q.model.tokenizer import END_OF_DOCUMENT
 from h2q.system.errors import CorpusError
@@ -168,8 +169,10 @@ def open_corpus(
     heldout: ByteStream | None = None,
     validation_fraction: float = 0.0,
     encoding: str | None = None,
+    include: Sequence[str] = (),
 ) -> Corpus:
-    """The text below ``path``, ready to train on.
+    """The text below ``path``, ready to train on. ``find_files`` says what ``include`` means; it is
+    of the text below ``eval_path`` too.
 
     The held-out part is the text below ``eval_path``, or the stream ``heldout``, or else about
     5 % of the blocks of ``path``. The validation part is about ``validation_fraction`` of the other
@@ -177,16 +180,12 @@ def open_corpus(
     held-out ones stays the same when files are added or renamed. Raises ``CorpusError`` when there
     is no text or too little.
     """
-    found = _scanned(path, cache_dir, encoding)
-    reader = _Reader(found.files)
+    found = _scanned(path, cache_dir, encoding, include)
     split = eval_path is None and heldout is None
-    blocks = _blocks(found)
-    purposes = _purposes(blocks, split, validation_fraction, context_length)
-    parts = _segments(found, blocks, purposes)
-    train, validation, held = (ByteStream(reader, segments) for segments in parts)
+    train, validation, held = _parts(found, split, validation_fraction, context_length)
     evaluated = None
     if eval_path is not None:
-        evaluated = _scanned(eval_path, cache_dir, encoding)
+        evaluated = _scanned(eval_path, cache_dir, encoding, include)
         whole = [(index, 0, file.size) for index, file in enumerate(evaluated.files)]
         heldout = ByteStream(_Reader(evaluated.files), whole)
     elif heldout is None:
@@ -194,28 +193,36 @@ def open_corpus(
     size = len(train) - len(found.files)  # without the end-of-document tokens
     if size < context_length:
         needed = context_length + (SMALL_BLOCK_BYTES if split else 0)
-        raise CorpusError("corpus.short", path=path, size=found.size, needed=needed)
+        raise _too_short(path, found.size, needed, found)
     if not heldout.windows(context_length, context_length):
-        raise CorpusError("corpus.short", path=eval_path or path, size=len(heldout), needed=2)
+        raise _too_short(eval_path or path, len(heldout), 2, evaluated or found)
     fingerprint = _fingerprint(found, split, evaluated, validation_fraction)
     return Corpus(train, validation, heldout, found, fingerprint, evaluated)
 
 
-def _scanned(path: Path, cache_dir: Path, encoding: str | None) -> Scan:
+def _scanned(path: Path, cache_dir: Path, encoding: str | None, include: Sequence[str]) -> Scan:
     """The scan of ``path``. Raises ``CorpusError`` when it found no text."""
-    found = scan(path, cache_dir, encoding)
-    if found.files:
-        return found
-    if not found.skipped:
-        raise CorpusError("corpus.empty", path=path)
-    first, reason = found.skipped[0]
-    raise CorpusError(
-        "corpus.no_text",
-        path=path,
-        count=len(found.skipped),
-        first=first,
-        reason=message(reason),
-    )
+    found = scan(path, cache_dir, encoding, include)
+    if not found.files:
+        raise without_text(path, [*found.skipped, *found.left_out])
+    return found
+
+
+def _parts(
+    found: Scan, split: bool, validation_fraction: float, context_length: int
+) -> list[ByteStream]:
+    """The text to train on, for validation, and held out."""
+    reader = _Reader(found.files)
+    blocks = _blocks(found)
+    purposes = _purposes(blocks, split, validation_fraction, context_length)
+    return [ByteStream(reader, segments) for segments in _segments(found, blocks, purposes)]
+
+
+def _too_short(path: Path, size: int, needed: int, found: Scan) -> CorpusError:
+    """The error for too little text; it tells of files that would be read if asked for."""
+    count = len(by_reason(found.left_out).get("skip.not_txt", ()))
+    others = message("corpus.others", count=count) if count else ""
+    return CorpusError("corpus.short", path=path, size=size, needed=needed, others=others)
 
 
 def _fingerprint(

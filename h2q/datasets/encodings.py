@@ -108,20 +108,21 @@ def transcode(source: Path, encoding: str, target: BinaryIO) -> None:
     Raises ``UnicodeError`` where the bytes are not of that encoding.
     """
     with open(source, "rb") as stream:
-        for data in _as_utf8(stream, encoding):
-            target.write(data)
+        for text in decoded(stream, encoding):
+            target.write(text.encode("utf-8"))
 
 
-def _as_utf8(stream: BinaryIO, encoding: str) -> Iterator[bytes]:
-    """The text of ``stream`` in UTF-8, a chunk at a time, without its mark."""
+def decoded(stream: BinaryIO, encoding: str) -> Iterator[str]:
+    """The text of ``stream``, a chunk at a time, without its mark. Raises ``UnicodeError`` where the
+    bytes are not of that encoding."""
     decoder = codecs.getincrementaldecoder(encoding)("strict")
     begun = codecs.lookup(encoding).name in _TAKE_THEIR_MARK
     while chunk := stream.read(CHUNK_BYTES):
         text = decoder.decode(chunk)
         if text and not begun:
             text, begun = text.removeprefix("\ufeff"), True
-        yield text.encode("utf-8")
-    yield decoder.decode(b"", final=True).encode("utf-8")
+        yield text
+    yield decoder.decode(b"", final=True)
 
 
 def read_as_utf8(path: Path) -> Iterator[bytes]:
@@ -140,7 +141,8 @@ def read_as_utf8(path: Path) -> Iterator[bytes]:
             if not encoding:
                 raise CorpusError("score.not_text", path=path)
             stream.seek(0)
-            yield from _as_utf8(stream, encoding)
+            for text in decoded(stream, encoding):
+                yield text.encode("utf-8")
     except OSError as error:
         raise CorpusError("corpus.unreadable", path=path, reason=error.strerror) from error
     except UnicodeError as error:

@@ -1,8 +1,8 @@
-"""A person's text files: found, checked and hashed, each in one pass.
+"""A person's text files: checked and hashed, each in one pass.
 
-UTF-8 files stay where they are; files in other encodings are converted once, into a cache. A file
-that is not text is listed with the reason. Never holds a whole file in memory, and does not know
-what the text is for.
+UTF-8 files stay where they are; other encodings and other formats become UTF-8 once, in a cache. A
+file out of which no text can be read is listed with the reason. Never holds a whole file in memory,
+and does not know what the text is for.
 """
 
 import codecs
@@ -10,18 +10,22 @@ import hashlib
 import os
 import stat
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from h2q.datasets import encodings
-from h2q.system.errors import CorpusError
+from h2q.datasets.extraction import document_format, read_text, reason_of, text_encoding
+from h2q.datasets.file_search import find_files
+from h2q.documents.formats import CONTAINERS, Format
+from h2q.system.errors import CorpusError, DocumentError
 from h2q.system.files import sha256_of_file, write_atomically
-from h2q.system.paths import CHECKPOINT_DIR
 
+_EXTRACTION = 1  # raised when a format is read in another way, so that no older copy is used
 BLOCK_BYTES = 4096  # text is hashed, and later held out, in blocks of this size
 
 
@@ -30,12 +34,13 @@ class TextFile:
     """One file of a text directory, checked and hashed."""
 
     path: Path  # the person's file
-    stored: Path  # where its UTF-8 bytes are: the same file, or its converted copy
+    stored: Path  # where its UTF-8 bytes are: the same file, or the copy of its text
     offset: int  # bytes before the text (a byte-order mark)
     size: int  # bytes of UTF-8
     characters: int
     lines: int  # number of line ends
-    encoding: str
+    format: str  # ``txt`` or another name of ``documents.formats``
+    encoding: str  # of the file; ``utf-8`` for a container
     modified_ns: int  # of ``stored``
     digest: str  # SHA-256 over the digests of its blocks
     blocks: NDArray[np.uint64]  # the first 8 bytes of the SHA-256 of each block
@@ -43,11 +48,12 @@ class TextFile:
 
 @dataclass
 class Scan:
-    """What was found below a path: files of text, and what was skipped and why."""
+    """What was found below a path: files of text, and what else, each with the key of a reason."""
 
     path: Path
     files: list[TextFile] = field(default_factory=list)
-    skipped: list[tuple[Path, str]] = field(default_factory=list)  # path, key of the reason
+    skipped: list[tuple[Path, str]] = field(default_factory=list)  # could not be read
+    left_out: list[tuple[Path, str]] = field(default_factory=list)  # was not to be read
 
     @property
     def size(self) -> int:
@@ -58,44 +64,18 @@ class Scan:
         return Counter(file.encoding for file in self.files)
 
 
-def find_text_files(path: Path) -> list[Path]:
-    """All ``*.txt`` below a directory in sorted order, or the one file that ``path`` names.
+def scan(
+    path: Path, cache_dir: Path, encoding: str | None = None, include: Sequence[str] = ()
+) -> Scan:
+    """Checks and hashes every text file below ``path``; ``find_files`` says which these are.
 
-    Symbolic links to files are followed, links to directories are not; a file that is reached
-    twice counts once. Directories of checkpoints, in which our own runs write, are left out. A
-    subdirectory that may not be read is in the list, so that ``scan`` reports it. Raises
-    ``CorpusError`` when ``path`` itself is missing or cannot be listed.
+    All files in a format of text are read in ``encoding``, if one is given. Files that are not text
+    are listed under ``skipped``. Raises ``CorpusError`` when a file is not in the ``encoding``
+    given.
     """
-    path = Path(path)
-    if not path.exists():
-        raise CorpusError("corpus.missing", path=path)
-    if not path.is_dir():
-        return [path]
-
-    found: dict[str, Path] = {}
-
-    def note(error: OSError) -> None:
-        if Path(error.filename) == path:
-            raise CorpusError("corpus.unreadable", path=path, reason=error.strerror)
-        found.setdefault(error.filename, Path(error.filename))  # ``scan`` will list it
-
-    for folder, directories, names in os.walk(path, onerror=note):
-        directories[:] = sorted(name for name in directories if name != CHECKPOINT_DIR)
-        for name in sorted([*directories, *names]):
-            if name.lower().endswith(".txt"):
-                candidate = Path(folder, name)
-                found.setdefault(os.path.realpath(candidate), candidate)
-    return sorted(found.values())
-
-
-def scan(path: Path, cache_dir: Path, encoding: str | None = None) -> Scan:
-    """Checks and hashes every text file below ``path``.
-
-    All files are read in ``encoding``, if one is given. Files that are not text are listed under
-    ``skipped``. Raises ``CorpusError`` when a file is not in the ``encoding`` given.
-    """
-    result = Scan(Path(path))
-    for file in find_text_files(path):
+    found = find_files(path, include)
+    result = Scan(Path(path), left_out=found.left_out)
+    for file in found.files:
         try:
             status = file.stat()
             if stat.S_ISDIR(status.st_mode):
@@ -104,52 +84,100 @@ def scan(path: Path, cache_dir: Path, encoding: str | None = None) -> Scan:
                 result.skipped.append((file, "skip.special"))
             elif status.st_size == 0:
                 result.skipped.append((file, "skip.empty"))
-            elif (text := _examine(file, cache_dir, encoding)) is None:
-                result.skipped.append((file, "skip.not_text"))
-            elif text.size == 0:  # nothing but a byte-order mark
-                result.skipped.append((file, "skip.empty"))
             else:
-                result.files.append(text)
-        except PermissionError:
-            result.skipped.append((file, "skip.denied"))
-        except FileNotFoundError:  # a dangling link, or deleted meanwhile
-            result.skipped.append((file, "skip.gone"))
-        except OSError:  # a link to itself, a broken disk
-            result.skipped.append((file, "skip.unreadable"))
+                result.files.append(_examine(file, cache_dir, encoding))
+        except DocumentError as error:
+            result.skipped.append((file, error.key))
+        except OSError as error:
+            result.skipped.append((file, reason_of(error)))
     return result
 
 
-def _examine(file: Path, cache_dir: Path, forced: str | None) -> TextFile | None:
-    """The file as text, in the encoding ``forced`` or in the one that is recognised; None when it
-    is not text. A plain UTF-8 file is read only once; the encoding of other files is looked for."""
-    if forced is not None:
-        try:
-            return _transcoded(file, cache_dir, forced)
-        except UnicodeError as error:
+def _examine(file: Path, cache_dir: Path, forced: str | None) -> TextFile:
+    """The file as text, in the encoding ``forced`` or in the one that is recognised.
+
+    Raises ``DocumentError`` where there is no text, and ``CorpusError`` where it is not ``forced``.
+    """
+    document = document_format(file, forced)
+    try:
+        if document.as_it_lies:
+            text = _plain(file, document.name, cache_dir, forced)
+        else:
+            text = _extracted(file, document, cache_dir, forced)
+    except UnicodeError as error:
+        if forced is not None:
             raise CorpusError(
                 "corpus.encoding", path=file, encoding=forced, reason=error
             ) from error
-    if (text := _as_utf8(file, file, "utf-8")) is not None:
+        text = None
+    if text is None:
+        raise DocumentError("skip.not_text")
+    if text.size == 0:  # nothing but a byte-order mark, or pictures
+        raise DocumentError("skip.empty" if document.as_it_lies else "skip.no_text")
+    return text
+
+
+def _plain(file: Path, name: str, cache_dir: Path, forced: str | None) -> TextFile | None:
+    """A file whose bytes are the text. Plain UTF-8 is read only once; the encoding of other files
+    is looked for."""
+    if forced is not None:
+        return _transcoded(file, name, cache_dir, forced)
+    if (text := _as_utf8(file, file, name, "utf-8")) is not None:
         return text
     with open(file, "rb") as stream:
         encoding = encodings.encoding_of(stream, not_utf8=True)
     if encoding == "utf-8-sig":
-        return _as_utf8(file, file, encoding, offset=len(codecs.BOM_UTF8))
-    try:
-        return _transcoded(file, cache_dir, encoding) if encoding else None
-    except UnicodeError:
-        return None
+        return _as_utf8(file, file, name, encoding, offset=len(codecs.BOM_UTF8))
+    return _transcoded(file, name, cache_dir, encoding) if encoding else None
 
 
-def _transcoded(file: Path, cache_dir: Path, encoding: str) -> TextFile | None:
-    name = codecs.lookup(encoding).name  # never a path, as ``utf/8`` would be
-    stored = Path(cache_dir) / f"{sha256_of_file(file)[:32]}.{name}.utf8"
+def _transcoded(file: Path, name: str, cache_dir: Path, encoding: str) -> TextFile | None:
+    codec = codecs.lookup(encoding).name  # never a path, as ``utf/8`` would be
+    stored = _copy(
+        file, cache_dir, codec, lambda target: encodings.transcode(file, encoding, target)
+    )
+    return _as_utf8(file, stored, name, encoding)
+
+
+def _extracted(
+    file: Path, document: Format, cache_dir: Path, forced: str | None
+) -> TextFile | None:
+    """A file out of which the text has to be taken."""
+    encoding = "utf-8"
+    if document.name not in CONTAINERS:
+        encoding = forced or text_encoding(file, document)
+    codec = codecs.lookup(encoding).name
+
+    def write(target: BinaryIO) -> None:
+        for piece in read_text(file, document, encoding):
+            target.write(piece.encode("utf-8"))
+
+    stored = _copy(file, cache_dir, f"{codec}.{document.name}{_EXTRACTION}", write)
+    return _as_utf8(file, stored, document.name, encoding)
+
+
+def _copy(file: Path, cache_dir: Path, made_by: str, write: Callable[[BinaryIO], None]) -> Path:
+    """The copy of the text of ``file`` in the cache, which ``write`` makes unless it is there.
+
+    Raises ``DocumentError`` where the file changes meanwhile: the copy would be of another one.
+    """
+    before = file.stat()
+    stored = Path(cache_dir) / f"{sha256_of_file(file)[:32]}.{made_by}.utf8"
+
+    def write_unchanged(target: BinaryIO) -> None:
+        write(target)
+        after = file.stat()
+        if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+            raise DocumentError("skip.changed")
+
     if not stored.exists():
-        write_atomically(stored, lambda target: encodings.transcode(file, encoding, target))
-    return _as_utf8(file, stored, encoding)
+        write_atomically(stored, write_unchanged)
+    return stored
 
 
-def _as_utf8(file: Path, stored: Path, encoding: str, offset: int = 0) -> TextFile | None:
+def _as_utf8(
+    file: Path, stored: Path, name: str, encoding: str, offset: int = 0
+) -> TextFile | None:
     """``file`` as text; None unless the bytes of ``stored`` from ``offset`` on are UTF-8 without
     NUL and do not begin with a mark. One pass checks, counts and hashes them."""
     decoder = codecs.getincrementaldecoder("utf-8")("strict")
@@ -180,6 +208,7 @@ def _as_utf8(file: Path, stored: Path, encoding: str, offset: int = 0) -> TextFi
         size=size,
         characters=characters,
         lines=lines,
+        format=name,
         encoding=encoding,
         modified_ns=modified_ns,
         digest=whole.hexdigest(),

@@ -4,6 +4,7 @@ H2QError                    1  failed while running
 ├── UnusableInput           2  wrong use or unusable input
 │   ├── SettingError           a setting that is unknown or out of range
 │   ├── CorpusError            text that cannot be trained on
+│   ├── DocumentError          a file out of which no text can be read; the sentence is the reason alone
 │   ├── ModelFileError         a model or checkpoint file that cannot be loaded
 │   ├── KnowledgeError         a knowledge base that cannot be used
 │   └── PromptsError           a file of prompts, or a line of it, that cannot be used
@@ -43,6 +44,10 @@ class SettingError(UnusableInput):
 
 
 class CorpusError(UnusableInput):
+    pass
+
+
+class DocumentError(UnusableInput):
     pass
 
 

@@ -1,6 +1,7 @@
 """What the program says about a person's text before training on it."""
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -112,3 +113,55 @@ def test_held_out_text_that_is_trained_on_is_reported(folder, report, tmp_path):
     assert "评估损失会偏低" in report(eval_path=tmp_path / "eval.txt")[1]
     (tmp_path / "eval.txt").write_text(make_text(3000, 1), encoding="utf-8")
     assert report(eval_path=tmp_path / "eval.txt")[1] == ""
+
+
+def test_formats_are_counted(folder, report):
+    (folder / "a.md").write_text(make_text(3000), encoding="utf-8")
+    (folder / "b.html").write_bytes((CHINESE * 50).encode("gb18030"))
+    (folder / "c.html").write_text(make_text(2000, 3), encoding="utf-8")
+    (folder / "d.md").write_text(make_text(2000, 4), encoding="utf-8-sig")
+    (folder / "e.txt").write_text(make_text(2000, 5), encoding="utf-8")
+    out, err = report(include=["*"])
+    assert " | MD 2 · HTML (GB18030) 1 · HTML 1 · UTF-8 1\n" in out and err == ""
+    assert "   HTML (GB18030)  b.html（" in out and "c.html" not in out
+    assert "   MD  d.md（" in report(include=["*"], every_file=True)[0]
+
+
+def test_what_is_not_read_is_named_or_counted(folder, report, tmp_path):
+    (folder / "a.txt").write_text(make_text(3000), encoding="utf-8")
+    assert report()[1] == ""
+    (folder / "sub").mkdir()
+    for name in ("b.md", "sub/c.docx", "photo.JPG", ".DS_Store"):
+        (folder / name).touch()
+    (folder / ".git").mkdir()
+    assert report()[1].splitlines() == [
+        "⏭️ 1 个未读：.git（隐藏的或自动生成的目录）",
+        "⏭️ 1 个未读：.DS_Store（隐藏文件）",
+        f"⏭️ 2 个未读：b.md, {Path('sub', 'c.docx')}（有 .txt 时只读 .txt；用 --include '*' 全部读入）",
+        "⏭️ 1 个未读：photo.JPG（不认识的格式；用 --include 指明才读）",
+    ]
+    for number in range(40):
+        (folder / f"{number}.md").touch()
+    assert "⏭️ 42 个未读：41 .md, c.docx（有" in report()[1]
+    (tmp_path / "held").mkdir()
+    (tmp_path / "held" / "e.txt").write_text(make_text(3000, 1), encoding="utf-8")
+    (tmp_path / "held" / "f.rst").touch()
+    assert "⏭️ 1 个未读：f.rst（" in report(eval_path=tmp_path / "held")[1]
+
+
+def test_many_kinds_of_files_make_a_short_line(folder, report):
+    (folder / "a.txt").write_text(make_text(3000), encoding="utf-8")
+    for number in range(9):
+        (folder / f"x.k{number}").touch()
+    [line] = report()[1].splitlines()
+    assert "x.k0, x.k1, x.k2, x.k3, x.k4, x.k5, …（" in line
+
+
+def test_many_files_that_cannot_be_read_are_counted_and_named_in_a_dry_run(folder, report):
+    (folder / "a.txt").write_text(make_text(3000), encoding="utf-8")
+    for number in range(10):
+        (folder / f"e{number}.txt").touch()
+    assert report()[1].count("⏭️ 跳过 e") == 10
+    (folder / "e10.txt").touch()
+    assert report()[1] == "⏭️ 11 个未读：11 .txt（空文件）\n"
+    assert report(every_file=True)[1].count("⏭️ 跳过 e") == 11

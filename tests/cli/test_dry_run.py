@@ -8,6 +8,7 @@ from h2q.checkpoint.model_file import save_model
 from h2q.cli.dry_run import dry_run
 from h2q.model.transformer import Transformer
 from h2q.system.console import Console
+from h2q.system.errors import CorpusError
 from h2q.system.paths import MODEL_PATH
 from tests.cli.conftest import SMALL, files_below, save_small_model, training
 from tests.conftest import make_text, small_settings, train
@@ -92,6 +93,11 @@ def test_text_that_is_there_is_what_is_tried(place, capsys):
     said = said_by(capsys, "--max_minutes", 3)
     assert "mine.txt" in said and "示例文本" not in said
     assert re.search(r"3 分钟内约 [\d,]+ 步", said)
+
+
+def test_patterns_that_fit_nothing_are_not_tried_on_the_sample_text(place):
+    with pytest.raises(CorpusError):
+        dry_run(training("--dry_run", "--include", "*.md", model=SMALL), Console())
 
 
 def test_the_text_is_split_as_a_run_would_split_it(place, capsys):

@@ -40,6 +40,17 @@ def test_a_path_without_text_is_refused(place):
                 require_usable(training(flag, path))
 
 
+def test_a_path_of_other_files_is_refused_with_the_reason(place):
+    (place / "notes").mkdir()
+    (place / "notes" / "photo.png").touch()
+    with pytest.raises(CorpusError, match=r"photo\.png"):
+        require_usable(training("--data_dir", "notes"))
+    (place / "notes" / "a.md").write_text("text")
+    require_usable(training("--data_dir", "notes"))
+    with pytest.raises(CorpusError, match="--include"):
+        require_usable(training("--data_dir", "notes", "--include", "*.txt"))
+
+
 def test_a_device_or_an_extra_that_is_missing_is_refused(monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     with pytest.raises(SettingError) as error:
@@ -59,6 +70,10 @@ def test_where_there_is_no_text(place):
     (place / "empty").mkdir()
     found = [is_without_text(place / name) for name in ("nowhere", "empty", "t.txt", "")]
     assert found == [True, True, False, False]
+    (place / "empty" / "photo.png").touch()
+    assert is_without_text(place / "empty")
+    (place / "empty" / "notes.md").touch()
+    assert not is_without_text(place / "empty")
 
 
 def test_text_is_opened_as_the_call_says(place):

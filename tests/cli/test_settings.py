@@ -29,6 +29,12 @@ def test_without_flags_it_is_the_readme():
     assert paths == (None, None, None, None)
 
 
+def test_patterns_come_one_by_one_or_with_commas():
+    assert training().include == ()
+    call = training("--include", "*.md, notes/*.txt,", "--include", "*.py", "--include", "")
+    assert call.include == ("*.md", "notes/*.txt", "*.py")
+
+
 def test_a_call_cannot_be_changed():
     with pytest.raises(dataclasses.FrozenInstanceError):
         training().resume = True

@@ -283,6 +283,28 @@ def test_who_has_facts_is_offered_to_teach_them(place, capsys):
     assert capsys.readouterr().out.splitlines()[-1].endswith("--data_dir t.txt --knowledge shipped")
 
 
+def test_a_run_on_documents_is_resumed_on_their_text(place, capsys):
+    """Also when the cache is gone; and the next command reads the same files."""
+    notes = place / "notes"
+    notes.mkdir()
+    (notes / "a.txt").write_text(make_text(3000), encoding="utf-8")
+    (notes / "b.html").write_bytes(f"<p>{make_text(4000, 1)}".encode("gb18030"))
+    (notes / "c.md").write_text(make_text(3000, 2), encoding="utf-8")
+    flags = ("--include", "*.html, *.md", "--include", "*.srt")
+    do("--epochs", 1, *flags, text="notes")
+    said = capsys.readouterr()
+    assert "MD 1" in said.out and "HTML (GB18030) 1" in said.out and "UTF-8 1" not in said.out
+    assert "⏭️ 1 个未读：a.txt（不符合 --include）" in said.err
+    assert "--data_dir notes --include '*.html,*.md,*.srt'" in said.out
+    for copy in OutputPaths(place).transcoded.iterdir():
+        copy.unlink()
+    do("--epochs", 2, "--resume", *flags, text="notes", model={})
+    assert [entry["epoch"] for entry in read_json(place / "training_log.json")] == [1, 2]
+    with pytest.raises(SettingError) as error:
+        do("--epochs", 3, "--resume", text="notes", model={})
+    assert error.value.key == "resume.text_changed"
+
+
 def test_a_run_takes_model_and_settings_of_the_call(place):
     do("--epochs", 1, "--seed", 7, training={"clip_norm": 3})
     model, provenance = load_model(place / MODEL_PATH)
@@ -336,6 +358,12 @@ def test_sample_text_is_made_in_the_default_place_only(place, monkeypatch, capsy
         train_or_evolve(training("--epochs", 1, model=SMALL), Console())
     assert [str(path) for path in made] == ["data/training_data"]
     assert capsys.readouterr().out.count("已创建示例文本") == 1
+
+
+def test_no_sample_text_is_made_where_patterns_fit_nothing(place):
+    with pytest.raises(CorpusError):
+        train_or_evolve(training("--include", "*.md", model=SMALL), Console())
+    assert not (place / "data").exists()
 
 
 def test_curves_begin_where_the_run_does(place, monkeypatch):

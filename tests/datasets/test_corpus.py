@@ -673,3 +673,55 @@ def test_memory_does_not_grow_with_the_text(folder, cache, encoding, end):
     size, added_kilobytes = map(int, run.stdout.split())
     assert size > 60 * 2**20
     assert added_kilobytes < 60 * 2**10  # 40 of these MB are for the search for Chinese, once
+
+
+# Formats
+
+
+def test_extracted_text_is_split_like_text(folder, cache, tmp_path):
+    text = text_of(100_000).decode().replace("\n", " ")
+    words = " ".join(text.split())
+    (folder / "a.html").write_text(f"<p>{words}</p>")
+    (tmp_path / "plain").mkdir()
+    (tmp_path / "plain" / "a.txt").write_text(words + "\n")
+    extracted = open_corpus(folder, cache, context_length=CONTEXT, validation_fraction=0.05)
+    plain = open_corpus(tmp_path / "plain", cache, context_length=CONTEXT, validation_fraction=0.05)
+    assert extracted.fingerprint == plain.fingerprint
+    for name in ("train", "validation", "heldout"):
+        one, two = getattr(extracted, name), getattr(plain, name)
+        assert one.read(0, len(one)) == two.read(0, len(two)) and len(one)
+
+
+def test_a_document_that_changes_during_training_is_no_matter(folder, cache):
+    (folder / "a.html").write_text(f"<p>{text_of(20_000).decode()}</p>")
+    train = open_corpus(folder, cache, context_length=CONTEXT).train
+    before = train.read(0, len(train))
+    (folder / "a.html").unlink()
+    assert train.read(0, len(train)) == before
+
+
+def test_patterns_are_of_both_directories(folder, cache, tmp_path):
+    held = tmp_path / "held"
+    held.mkdir()
+    for place in (folder, held):
+        (place / "a.txt").write_bytes(text_of(3000))
+        (place / "b.md").write_bytes(text_of(4000, 1))
+    options = {"context_length": CONTEXT, "eval_path": held}
+    text = open_corpus(folder, cache, include=["*.md"], **options)
+    assert (text.scan.size, text.heldout_scan.size) == (4000, 4000)
+    (held / "b.md").unlink()
+    with pytest.raises(CorpusError) as caught:
+        open_corpus(folder, cache, include=["*.md"], **options)
+    assert caught.value.key == "corpus.no_text" and "--include" in str(caught.value)
+
+
+def test_too_little_text_tells_of_what_would_be_read_too(folder, cache):
+    (folder / "a.txt").write_bytes(b"little")
+    with pytest.raises(CorpusError) as caught:
+        open_corpus(folder, cache, context_length=CONTEXT)
+    assert "--include" not in str(caught.value)
+    for name in ("b.md", "c.docx", "d.png"):
+        (folder / name).write_bytes(text_of(3000))
+    with pytest.raises(CorpusError, match="--include") as caught:
+        open_corpus(folder, cache, context_length=CONTEXT)
+    assert caught.value.key == "corpus.short" and " 2 " in str(caught.value)

@@ -1,6 +1,9 @@
 import codecs
+import gzip
 import hashlib
+import json
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,97 +11,18 @@ import pytest
 from h2q.datasets import encodings
 from h2q.datasets import text_files as text_files_module
 from h2q.datasets.encodings import CHUNK_BYTES
-from h2q.datasets.text_files import BLOCK_BYTES, find_text_files, scan
+from h2q.datasets.extraction import read_text
+from h2q.datasets.text_files import BLOCK_BYTES, scan
+from h2q.documents import compressed
 from h2q.system.errors import CorpusError
 from tests.conftest import CHINESE, bytes_of, corpus_file
+from tests.documents.conftest import archive
 
 
 def scan_one(folder: Path, cache: Path, data: bytes, encoding: str | None = None):
     """The scan of a directory whose one file holds ``data``."""
     (folder / "one.txt").write_bytes(data)
     return scan(folder, cache, encoding)
-
-
-# Finding files
-
-
-def test_files_are_found_sorted_nested_and_in_any_case(folder):
-    (folder / "b" / "c").mkdir(parents=True)
-    names = ["a.txt", "b/UPPER.TXT", "b/c/Mixed.Txt", "z.txt", "文.txt"]
-    for name in [*reversed(names), "a.md", "txt", "a.txt.bak", "b/c/atxt"]:
-        (folder / name).write_bytes(b"text")
-    assert find_text_files(folder) == sorted(folder / name for name in names)
-
-
-def test_one_file_of_any_name(folder, cache):
-    path = folder / "notes.md"
-    path.write_bytes(b"text")
-    assert find_text_files(path) == [path]
-    assert [file.path for file in scan(path, cache).files] == [path]
-
-
-def test_missing_path(folder):
-    with pytest.raises(CorpusError) as caught:
-        find_text_files(folder / "nowhere")
-    assert caught.value.key == "corpus.missing"
-    assert str(folder / "nowhere") in str(caught.value)
-
-
-def test_directory_that_cannot_be_listed(folder, monkeypatch):
-    def refuse(path):
-        raise PermissionError(13, "Permission denied", os.fspath(path))
-
-    monkeypatch.setattr(os, "scandir", refuse)
-    with pytest.raises(CorpusError, match="Permission denied") as caught:
-        find_text_files(folder)
-    assert caught.value.key == "corpus.unreadable"
-
-
-def test_a_file_reached_twice_counts_once(folder, tmp_path):
-    (folder / "a.txt").write_bytes(b"text")
-    outside = tmp_path / "outside.bin"
-    outside.write_bytes(b"other")
-    (folder / "b.txt").symlink_to("a.txt")
-    (folder / "c.txt").symlink_to(outside)
-    (folder / "d.txt").symlink_to("c.txt")
-    found = find_text_files(folder)
-    assert {path.read_bytes() for path in found} == {b"text", b"other"}
-    assert len(found) == 2
-
-
-def test_which_of_two_names_counts_does_not_depend_on_the_disk(folder, monkeypatch):
-    """The order of a directory differs from one machine to the next."""
-    (folder / "a.txt").write_bytes(b"text")
-    (folder / "z.txt").symlink_to("a.txt")
-    walk = os.walk
-
-    def shuffled(reverse):
-        def walk_in_order(*arguments, **options):
-            for path, directories, names in walk(*arguments, **options):
-                yield path, directories, sorted(names, reverse=reverse)
-
-        return walk_in_order
-
-    found = []
-    for reverse in (False, True):
-        monkeypatch.setattr(os, "walk", shuffled(reverse))
-        found.append(find_text_files(folder))
-    assert found[0] == found[1]
-
-
-def test_loop_of_directories_ends(folder):
-    (folder / "b").mkdir()
-    (folder / "b" / "a.txt").write_bytes(b"text")
-    (folder / "b" / "up").symlink_to(folder, target_is_directory=True)
-    (folder / "self").symlink_to("self")
-    assert find_text_files(folder) == [folder / "b" / "a.txt"]
-
-
-def test_links_to_directories_are_not_followed(folder, tmp_path):
-    (tmp_path / "outside").mkdir()
-    (tmp_path / "outside" / "a.txt").write_bytes(b"text")
-    (folder / "link").symlink_to(tmp_path / "outside", target_is_directory=True)
-    assert find_text_files(folder) == []
 
 
 @pytest.mark.parametrize("links", [{"x.txt": "x.txt"}, {"x.txt": "y.txt", "y.txt": "x.txt"}])
@@ -347,3 +271,116 @@ def test_digest_depends_on_the_text_alone(folder, cache, tmp_path):
     blocks = [data[start : start + BLOCK_BYTES] for start in range(0, len(data), BLOCK_BYTES)]
     digests = b"".join(hashlib.sha256(block).digest() for block in blocks)
     assert text.digest == hashlib.sha256(digests).hexdigest()
+
+
+# Other formats
+
+
+def test_other_formats_become_utf8_once(folder, cache, monkeypatch):
+    calls = []
+
+    def counted(*arguments):
+        calls.append(arguments[1].name)
+        return read_text(*arguments)
+
+    monkeypatch.setattr(text_files_module, "read_text", counted)
+    (folder / "a.html").write_bytes(f"<p>{CHINESE}".encode("gb18030"))
+    (folder / "b.md").write_text(CHINESE, encoding="utf-8")
+    (folder / "c.md.gz").write_bytes(gzip.compress(CHINESE.encode()))
+    (folder / "d.jsonl").write_text(json.dumps({"text": CHINESE.strip()}))
+    for _ in range(2):
+        found = scan(folder, cache)
+        assert [bytes_of(text) for text in found.files] == [CHINESE.encode()] * 4
+        kinds = [(text.format, text.encoding) for text in found.files]
+        assert kinds == [
+            ("html", "gb18030"), ("md", "utf-8"), ("md", "utf-8-sig"), ("jsonl", "utf-8-sig")
+        ]  # fmt: skip
+        assert calls == ["html", "md", "jsonl"]
+    assert found.files[1].stored == folder / "b.md"
+    assert len({text.digest for text in found.files}) == 1
+
+
+def test_the_same_bytes_in_two_formats_have_two_copies(folder, cache):
+    (folder / "a.srt").write_text("1\n00:00:01,000 --> 00:00:02,000\n<i>Hello</i>\n")
+    (folder / "a.html").write_bytes((folder / "a.srt").read_bytes())
+    [html, srt] = scan(folder, cache).files
+    assert bytes_of(srt) == b"Hello\n" and bytes_of(html).startswith(b"1 00:00")
+
+
+def test_a_named_encoding_is_for_formats_of_text(folder, cache):
+    word = {"_rels/.rels": '<a><b Type="/officeDocument" Target="d"/></a>', "d": "<p><t>x</t></p>"}
+    (folder / "a.docx").write_bytes(archive(word).getvalue())
+    (folder / "b.html").write_bytes("<p>紅樓夢".encode("big5"))
+    found = scan(folder, cache, "big5")
+    assert [bytes_of(text) for text in found.files] == [b"x\n", "紅樓夢\n".encode()]
+    assert [text.encoding for text in found.files] == ["utf-8", "big5"]
+    with pytest.raises(CorpusError) as caught:
+        scan(folder, cache, "ascii")
+    assert caught.value.key == "corpus.encoding"
+
+
+def test_each_file_without_text_is_listed_and_the_others_are_read(folder, cache, monkeypatch):
+    monkeypatch.setattr(compressed, "FREE_BYTES", 10_000)
+    monkeypatch.setitem(sys.modules, "pypdf", None)
+    evil = '<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><a>&x;</a>'
+    files = {
+        "bomb.odt": archive({"content.xml": b"<p>" + b"x" * 5_000_000}).getvalue(),
+        "bomb.txt.gz": gzip.compress(b"x" * 5_000_000),
+        "broken.docx": b"PK\3\4 and then nothing",
+        "entities.odt": archive({"content.xml": evil}).getvalue(),
+        "latin.csv": "naïve;rôle".encode("latin-1"),
+        "latin.html": "<p>naïve".encode("latin-1"),
+        "nothing.html": b"<script>only()</script>",
+        "other/result.json": b"{}",
+        "paper.pdf": b"%PDF",
+        "spoilt.html.gz": b"no gzip",
+        "zero.epub": b"",
+    }
+    (folder / "other").mkdir()
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+    (folder / "good.md").write_text("text")
+    found = scan(folder, cache)
+    assert [text.path.name for text in found.files] == ["good.md"]
+    assert {path.relative_to(folder).as_posix(): reason for path, reason in found.skipped} == {
+        "bomb.odt": "document.bomb",
+        "bomb.txt.gz": "document.bomb",
+        "broken.docx": "document.damaged",
+        "entities.odt": "document.entities",
+        "latin.csv": "skip.not_text",
+        "latin.html": "skip.not_text",
+        "nothing.html": "skip.no_text",
+        "other/result.json": "document.no_chat",
+        "paper.pdf": "document.pdf",
+        "spoilt.html.gz": "document.damaged",
+        "zero.epub": "skip.empty",
+    }
+    copies = [path.name for path in cache.iterdir()]
+    assert len(copies) == 1 and copies[0].endswith(".html1.utf8"), "only the page without text"
+
+
+@pytest.mark.parametrize("name", ["a.html", "a.txt"])
+def test_a_file_that_changes_while_it_is_read_is_listed(folder, cache, monkeypatch, name):
+    path = folder / name
+    path.write_bytes(CHINESE.encode("gb18030"))
+    digest = text_files_module.sha256_of_file
+
+    def disturbed(file):
+        result = digest(file)
+        path.write_bytes(CHINESE.encode("gb18030") * 2)
+        return result
+
+    monkeypatch.setattr(text_files_module, "sha256_of_file", disturbed)
+    assert scan(folder, cache).skipped == [(path, "skip.changed")]
+    assert list(cache.iterdir()) == []
+    monkeypatch.undo()
+    [text] = scan(folder, cache).files
+    assert bytes_of(text).startswith(CHINESE.encode()[:-1])
+
+
+def test_what_was_left_out_is_told_by_the_scan(folder, cache):
+    for name in ("a.txt", "b.md"):
+        (folder / name).write_text("text")
+    assert scan(folder, cache).left_out == [(folder / "b.md", "skip.not_txt")]
+    found = scan(folder, cache, include=["*.md"])
+    assert [text.path.name for text in found.files] == ["b.md"]

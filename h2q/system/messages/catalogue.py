@@ -14,6 +14,7 @@ from h2q.system.messages import (
     checkpoint,
     cli,
     datasets,
+    documents,
     evaluation,
     evolution,
     generation,
@@ -22,7 +23,7 @@ from h2q.system.messages import (
 )
 
 LANGUAGES = ("zh", "en")
-ROOMS = (system, datasets, checkpoint, training, evaluation, generation, evolution, cli)
+ROOMS = (system, documents, datasets, checkpoint, training, evaluation, generation, evolution, cli)
 # Key: the sentence in each of the languages.
 MESSAGES: dict[str, tuple[str, str]] = {
     key: sentences for room in ROOMS for key, sentences in room.MESSAGES.items()

@@ -157,13 +157,19 @@ MESSAGES: dict[str, tuple[str, str]] = {
     ),
     "help.cycles": ("进化周期数（默认：3）", "evolution cycles (default: 3)"),
     "help.data_dir": (
-        "训练数据：目录（其下所有 .txt）或一个文件（默认：data/training_data，为空时自动创建示例文本）",
-        "training text: a directory (all .txt below it) or one file (default: data/training_data; "
-        "sample text is created when there is none)",
+        "训练数据：目录（其下所有 .txt；没有 .txt 时读 .md、.docx、.html 等）或一个文件"
+        "（默认：data/training_data，为空时自动创建示例文本）",
+        "training text: a directory (all .txt below it; without any, .md, .docx, .html and others) or "
+        "one file (default: data/training_data; sample text is created when there is none)",
     ),
     "help.eval_dir": (
         "评估文本：目录或文件（默认：从训练数据中留出约 5%%）",
         "held-out text: a directory or file (default: about 5%% of the training text)",
+    ),
+    "help.include": (
+        "只读路径符合此模式的文件，例如 '*.md' 或 '*'；可给多次，或用逗号分隔",
+        "read the files whose path fits this pattern, '*.md' or '*' for instance, and no others; may "
+        "be given several times, or with commas",
     ),
     "help.encoding": (
         "训练和评估文本的编码（默认：自动识别 UTF-8、UTF-16、GB18030）",

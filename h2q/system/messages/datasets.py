@@ -10,18 +10,30 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "{path} cannot be read: {reason}; check its permissions.",
     ),
     "corpus.empty": (
-        "{path} 中没有 .txt 文件；请把文本放进去，或用 --data_dir 指定别的位置。",
-        "There is no .txt file in {path}; put your text there or name another --data_dir.",
+        "{path} 中没有文件；请把文本（.txt、.md、.docx …）放进去，或用 --data_dir 指定别的位置。",
+        "There is no file in {path}; put your text there (.txt, .md, .docx …) or name another "
+        "--data_dir.",
     ),
     "corpus.no_text": (
-        "{path} 中没有可用的文本（跳过 {count} 个文件，例如 {first}：{reason}）；"
-        "请换成文本文件，或用 --encoding 指明编码。",
-        "{path} holds no usable text ({count} skipped, for instance {first}: {reason}); "
-        "use text files, or name their --encoding.",
+        "{path} 中没有可用的文本：{reasons}。",
+        "{path} holds no usable text: {reasons}.",
+    ),
+    "corpus.no_encoding": (
+        "{path} 中没有可用的文本：{reasons}；请换成文本文件，或用 --encoding 指明编码。",
+        "{path} holds no usable text: {reasons}; use text files, or name their --encoding.",
+    ),
+    "corpus.unread_one": ("未读 {first}（{reason}）", "{first} is not read ({reason})"),
+    "corpus.unread": (
+        "未读 {first} 等 {count} 个（{reason}）",
+        "{first} and others, {count} in all, are not read ({reason})",
     ),
     "corpus.short": (
-        "{path} 只有 {size} 字节文本，至少需要 {needed} 字节；请添加更多文本。",
-        "{path} holds only {size} bytes of text, at least {needed} are needed; add more text.",
+        "{path} 只有 {size} 字节文本，至少需要 {needed} 字节；请添加更多文本{others}。",
+        "{path} holds only {size} bytes of text, at least {needed} are needed; add more text{others}.",
+    ),
+    "corpus.others": (
+        "（另有 {count} 个文件，用 --include '*' 读入）",
+        " (--include '*' reads {count} other files there)",
     ),
     "corpus.encoding": (
         "{path} 不是 {encoding} 编码（{reason}）；请换一个 --encoding，或去掉它以自动识别。",
@@ -53,6 +65,20 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "不是可识别编码的文本",
         "not text in a recognised encoding",
     ),
+    "skip.no_text": ("没有文字（例如扫描的页面）", "no text in it (scanned pages, for instance)"),
+    "skip.changed": ("读取时被修改；请重新运行", "changed while it was read; run again"),
+    "skip.not_txt": (
+        "有 .txt 时只读 .txt；用 --include '*' 全部读入",
+        "beside .txt files only with --include '*'",
+    ),
+    "skip.not_matched": ("不符合 --include", "not in --include"),
+    "skip.format": (
+        "不认识的格式；用 --include 指明才读",
+        "unknown formats, read only where --include names them",
+    ),
+    "skip.hidden": ("隐藏文件", "hidden"),
+    "skip.folder": ("隐藏的或自动生成的目录", "hidden or generated directories"),
+    "skip.link": ("指向目录的链接", "links to directories"),
     "knowledge.missing": (
         "找不到知识库 {path}；请检查 --knowledge_dir。",
         "There is no knowledge base at {path}; check --knowledge_dir.",

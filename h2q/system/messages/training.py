@@ -37,6 +37,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "⚠️ 评估文件 {path} 也在训练文本中：评估损失会偏低。",
         "⚠️ The held-out file {path} is in the training text too: the held-out loss will be too low.",
     ),
+    "train.left_out": (
+        "⏭️ {count:,} 个未读：{names}（{reason}）",
+        "⏭️ {count:,} not read: {names} ({reason})",
+    ),
     "train.skipped": ("⏭️ 跳过 {path}：{reason}", "⏭️ Skipped {path}: {reason}"),
     "train.model": (
         "🧠 模型: {parameters:.2f}M 参数 | 每轮 {batches} 批 | 共 {steps} 步",
