@@ -11,9 +11,10 @@ from h2q.datasets.encodings import read_as_utf8
 from h2q.evaluation.line_scores import Score, byte_nats, score_lines
 from h2q.evolution.statistics import read_stats
 from h2q.generation.answer import answer, reseeded, shown
-from h2q.generation.batch import Prompt, PromptsFile, answer_all, read_prompt
+from h2q.generation.batch import answer_all
 from h2q.generation.conversation import Conversation
 from h2q.generation.inference import LocalInferenceModel
+from h2q.generation.prompts import Prompt, PromptsFile, read_prompt
 from h2q.model.tokenizer import decode
 from h2q.system.console import Console
 from h2q.system.device import choose_dtype
