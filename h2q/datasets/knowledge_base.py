@@ -159,6 +159,15 @@ class _Source:
         return hashlib.sha256(described.encode("utf-8", "surrogateescape")).hexdigest()
 
 
+def wordings_of(directory: Path) -> Wordings:
+    """The shipped wordings, and those of ``directory``, which win. Raises ``KnowledgeError``."""
+    wordings = read_wordings(shipped_knowledge_dir() / WORDINGS_NAME)
+    if (directory / WORDINGS_NAME).is_file():
+        for relation, by_language in read_wordings(directory / WORDINGS_NAME).items():
+            wordings[relation] = {**wordings.get(relation, {}), **by_language}
+    return wordings
+
+
 def load_knowledge_base(
     directory: Path,
     index_path: Path | None = None,
@@ -177,10 +186,7 @@ def load_knowledge_base(
     directory = Path(directory)
     if not directory.is_dir():
         raise KnowledgeError("knowledge.missing", path=directory)
-    wordings = read_wordings(shipped_knowledge_dir() / WORDINGS_NAME)
-    if (directory / WORDINGS_NAME).is_file():
-        for relation, by_language in read_wordings(directory / WORDINGS_NAME).items():
-            wordings[relation] = {**wordings.get(relation, {}), **by_language}
+    wordings = wordings_of(directory)
     source = _Source(directory, wordings, context_length, encoding)
     base = KnowledgeBase(_index(source, index_path), wordings)
     if not base.fact_count and not base.passage_count:
