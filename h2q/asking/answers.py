@@ -63,7 +63,7 @@ class Lookup:
     def facts(self, question: Question) -> tuple[Found, ...]:
         """The facts that answer best, each with its place. Facts that contradict each other are
         all among them."""
-        matcher = Matcher(question, self._relations, self.index.is_word_of_facts)
+        matcher = Matcher(question, self._relations)
         rated = [
             (match, placed)
             for placed in self.candidates(question)
@@ -77,7 +77,7 @@ class Lookup:
 
     def supporting(self, question: Question, answer: str) -> tuple[Found, ...]:
         """The facts about a subject that the question names whose object is ``answer``."""
-        matcher = Matcher(question, self._relations, self.index.is_word_of_facts)
+        matcher = Matcher(question, self._relations)
         wanted = normalised(answer).strip()
         return tuple(
             Found(placed.fact.object, placed.file, placed.line)

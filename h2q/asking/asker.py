@@ -55,7 +55,7 @@ class Asker:
 
     def reply(self, text: str) -> Reply:
         """What is known about a question, with places."""
-        question = parsed(text)
+        question = parsed(text, self._lookup.index.is_word_of_facts)
         if not question.tokens:
             return Reply(text, None)
         if facts := self._lookup.facts(question):

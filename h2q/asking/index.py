@@ -31,7 +31,7 @@ CREATE INDEX facts_of ON facts (file);
 CREATE INDEX lines_of ON lines (file);
 CREATE VIRTUAL TABLE fact_words USING fts5(subject, relation, object, tokenize='ascii');
 CREATE VIRTUAL TABLE line_words USING fts5(words, tokenize='ascii');
-CREATE VIRTUAL TABLE fact_terms USING fts5vocab(fact_words, 'row');
+CREATE VIRTUAL TABLE fact_terms USING fts5vocab(fact_words, 'col');
 CREATE VIRTUAL TABLE line_terms USING fts5vocab(line_words, 'row');
 CREATE TABLE spellings (form TEXT, word TEXT, PRIMARY KEY (form, word)) WITHOUT ROWID;
 CREATE TABLE spelt (word TEXT PRIMARY KEY) WITHOUT ROWID;
@@ -131,8 +131,9 @@ class Index:
         return count, whole
 
     def is_word_of_facts(self, word: str) -> bool:
-        """Whether some fact has the word."""
-        return bool(self._rows("SELECT 1 FROM fact_terms WHERE term = ?", word))
+        """Whether the subject or the relation of some fact has the word."""
+        query = "SELECT 1 FROM fact_terms WHERE term = ? AND col != 'object' LIMIT 1"
+        return bool(self._rows(query, word))
 
     def spellings(self, word: str) -> list[str]:
         """The words of facts and notes that are like ``word``, but for a typo."""

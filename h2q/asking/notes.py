@@ -45,10 +45,10 @@ def lines_about(question: Question, index: Index) -> list[PlacedLine]:
 def _wanted(question: Question, index: Index) -> list[_Term]:
     """What the question names, with weights: a term in few lines weighs more than one in many."""
     found: dict[tuple[str, ...], _Term] = {}
-    for term in question.content_terms:
+    for term, weight in question.content_terms.items():
         spellings = _spellings(term, index)
         count, whole = max(index.rarity(spelling) for spelling in spellings)
-        found[spellings] = _Term(spellings, math.log(1 + (whole + 1) / (count + 1)))
+        found[spellings] = _Term(spellings, weight * math.log(1 + (whole + 1) / (count + 1)))
     return list(found.values())
 
 

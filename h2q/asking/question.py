@@ -4,16 +4,17 @@ Words may have typos and stand in any order; Chinese characters have to stand to
 know facts.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from h2q.asking.fillers import asks_for_one_thing, fillers, is_filler
-from h2q.asking.words import is_han, likeness, pairs, runs, tokens
+from h2q.asking.words import is_han, likeness, runs, separated
 
 MOST_TOKENS = 200  # of a question; a longer one is a text, of which the beginning is used
 _FILLER_WEIGHT = 0.2  # of a word that names nothing, within a phrase
 _HAN_WEIGHT = 0.5  # of a Chinese character, compared with a word
+_HALF_PAIR = 0.3  # of two Chinese characters of which one names nothing
 _GAP = ""
 
 
@@ -37,9 +38,11 @@ class Question:
     """The tokens of a question. Those that are explained already are empty: gaps."""
 
     tokens: tuple[str, ...]
+    before: tuple[str, ...]  # what stands before each: nothing, spaces or marks
+    known: frozenset[str]  # the words of facts among them: those are no typos
     _without: dict[frozenset[int], "Question"] = field(
         default_factory=dict, compare=False, repr=False
-    )
+    )  # made before
 
     @cached_property
     def text(self) -> str:
@@ -48,11 +51,11 @@ class Question:
 
     @cached_property
     def forms(self) -> dict[str, tuple[int, ...]]:
-        """Each word, and each two neighbours joined, with their positions."""
+        """Each word, and each two neighbours joined, with all their positions."""
         found: dict[str, tuple[int, ...]] = {}
         for place, token in enumerate(self.tokens):
             if token and not is_han(token):
-                found.setdefault(token, (place,))
+                found[token] = (*found.get(token, ()), place)
                 following = self.tokens[place + 1] if place + 1 < len(self.tokens) else _GAP
                 if following and not is_han(following):
                     found.setdefault(token + following, (place, place + 1))
@@ -70,29 +73,43 @@ class Question:
         return [place for place, (token, filler) in marked if token and not filler]
 
     @cached_property
-    def content_terms(self) -> list[str]:
-        """What it names: words, and pairs of Chinese characters; all it has where that is none."""
+    def content_terms(self) -> dict[str, float]:
+        """The words and pairs of Chinese characters that name something, with weights: a pair of
+        which one character is a filler counts little. All of them where none names anything."""
         kept = set(self.content) or set(range(len(self.tokens)))
-        pieces = (token if i in kept else _GAP for i, token in enumerate(self.tokens))
-        found: dict[str, None] = {}
-        for run in runs(pieces):
-            split = pairs(run) if len(run) > 1 and is_han(run[0]) else [run]
-            found.update(dict.fromkeys(term for term in split if term))
-        return list(found)
+        found: dict[str, float] = {}
+        for place, token in enumerate(self.tokens):
+            following = self.tokens[place + 1] if place + 1 < len(self.tokens) else _GAP
+            if token and not is_han(token):
+                if place in kept:
+                    found[token] = 1.0
+            elif token and following and is_han(following):
+                names = (place in kept) + (place + 1 in kept)
+                if names:
+                    found[token + following] = 1.0 if names == 2 else _HALF_PAIR
+            elif len(self.tokens) == 1:
+                found[token] = 1.0
+        return found
 
     @property
     def asks_for_one_thing(self) -> bool:
         return asks_for_one_thing(self.tokens)
 
+    def is_marked(self, place: int) -> bool:
+        """Whether a mark, such as a comma, separates a token from the one before it."""
+        return bool(self.before[place].strip())
+
     def without(self, positions: frozenset[int]) -> "Question":
         """The question with gaps at these positions."""
         if positions not in self._without:
             left = (_GAP if i in positions else token for i, token in enumerate(self.tokens))
-            self._without[positions] = Question(tuple(left))
+            self._without[positions] = replace(self, tokens=tuple(left), _without={})
         return self._without[positions]
 
     def cover(self, phrase: Sequence[str]) -> Cover:
         """How much of the tokens in ``phrase`` is in the question."""
+        if (start := self._start_of(phrase)) is not None:
+            return Cover(1.0, frozenset(range(start, start + len(phrase))))
         whole = found = 0.0
         positions: set[int] = set()
         exact, tail = True, False
@@ -104,9 +121,7 @@ class Question:
                 whole += _HAN_WEIGHT * len(piece)
                 found += _HAN_WEIGHT * length
                 positions |= set(range(start, start + length))
-                tail |= 1 < length < len(piece) and piece.endswith(
-                    self.text[start : start + length]
-                )
+                tail |= 1 < length < len(piece) and self._is_tail(piece, start, length)
                 continue
             own = _FILLER_WEIGHT if is_filler(piece) and not plain else 1.0
             whole += own
@@ -118,6 +133,24 @@ class Question:
             exact &= likely in (0.0, 1.0)
         return Cover(found / whole if whole else 0.0, frozenset(positions), exact, tail)
 
+    def _start_of(self, phrase: Sequence[str]) -> int | None:
+        """Where the phrase stands word for word."""
+        wanted = tuple(phrase)
+        for start, token in enumerate(self.tokens):
+            if token == wanted[0] and self.tokens[start : start + len(wanted)] == wanted:
+                return start
+        return None
+
+    def _is_tail(self, name: str, start: int, length: int) -> bool:
+        """Whether the end of a name stands there without another family name before it."""
+        is_alone = (
+            not start
+            or self.before[start]
+            or self.fillers[start - 1]
+            or self.text[start - 1] == "\0"
+        )
+        return bool(is_alone) and name.endswith(self.text[start : start + length])
+
     def _word(self, word: str) -> tuple[float, tuple[int, ...]]:
         """The word of the question that is most like ``word``: how much, and where."""
         if word in self.forms:
@@ -125,7 +158,7 @@ class Question:
         best = 0.0
         places: tuple[int, ...] = ()
         for form, where in self.forms.items():
-            if (likely := likeness(word, form)) > best:
+            if form not in self.known and (likely := likeness(word, form)) > best:
                 best, places = likely, where
         return best, places
 
@@ -148,9 +181,11 @@ class Question:
         return 0, 0
 
 
-def parsed(text: str) -> Question:
-    """The question in ``text``."""
-    return Question(tuple(tokens(text[: 40 * MOST_TOKENS])[:MOST_TOKENS]))
+def parsed(text: str, is_known: Callable[[str], bool] = lambda word: False) -> Question:
+    """The question in ``text``; ``is_known`` tells the words that facts have."""
+    found = list(separated(text[: 40 * MOST_TOKENS]))[:MOST_TOKENS]
+    kept = tuple(token for token, _ in found)
+    return Question(kept, tuple(before for _, before in found), frozenset(filter(is_known, kept)))
 
 
 def content_words(found: Iterable[str]) -> tuple[str, ...]:

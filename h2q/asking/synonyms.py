@@ -15,8 +15,8 @@ birthday|birth date|date of birth|born|when born|bday|dob|birth|生日|出生日
 birth year|year of birth|year born|born|出生年份|哪年出生|哪一年出生|哪年生
 birthplace|birth place|place of birth|where born|born|出生地|在哪出生|在哪里出生|哪里人|哪儿人
 age|how old|old|年龄|岁数|几岁|多大|多少岁
-address|where live|where lives|lives|live|living|home|residence|street|地址|住址|住处|住哪|住在哪|住|家在哪
-city|town|home town|hometown|where live|where lives|lives|live|living|based|城市|住哪个城市|住在哪个城市|住|居住地|家乡|老家
+address|where live|where lives|where living|lives|live|home|residence|street|地址|住址|住处|住哪|住在哪|住|家在哪
+city|town|home town|hometown|where live|where lives|where living|lives|live|based|城市|住哪个城市|住在哪个城市|住|居住地|家乡|老家
 country|nation|nationality|citizenship|国家|国籍|哪国人|哪国
 phone|telephone|phone number|telephone number|mobile|mobile number|cell|cell phone|cellphone|tel|number|电话|电话号码|手机|手机号|手机号码|号码|联系方式|联系电话
 email|e mail|mail|email address|mail address|邮箱|电子邮箱|邮件|电邮|邮件地址
@@ -36,7 +36,7 @@ pet|pets|animal|宠物
 dog|puppy|狗|小狗|狗狗
 cat|kitten|猫|小猫|猫咪
 breed|kind|品种
-species|kind of animal|物种|种类
+species|kind of animal|animal|物种|种类|什么动物|动物
 owner|belong|belongs|owned|owns|主人|谁的|归谁|属于谁
 colour|color|颜色|什么色
 size|尺寸|尺码|大小
@@ -62,7 +62,7 @@ sport|sports|运动
 boss|manager|supervisor|上司|老板|经理|领导
 colleague|coworker|同事
 deadline|due|due date|when due|截止日期|截止时间|期限|什么时候截止|最后期限
-date|day|when|日期|日子|哪天|哪一天|几号
+date|day|when|日期|日子|哪天|哪一天|几号|什么时候|何时
 time|when|hour|时间|几点|什么时候
 start|begin|begins|starts|when start|开始|几点开始
 opening hours|open|opens|opening|hours|when open|营业时间|开门时间|几点开门

@@ -11,9 +11,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 
 _LONGEST_WORD = 40  # characters; what is longer is cut
-_SHORTEST_TYPO = 4  # letters: of shorter words nearly all are like some other word
+_SHORTEST_TYPO = 3  # letters: of shorter words nearly all are like some other word
 _TWO_TYPOS = 8  # letters: so long a word may have two
 _TYPO = 0.8  # how much a word with a typo counts
+_INFLECTED = 0.9  # and a word with another ending
+_ENDING = re.compile(r"(?:(?<=\w{4})(?:ing|ed|es)|(?<=\w{3})s)$")
 
 _HAN = "\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _TOKEN = re.compile(f"[{_HAN}]|[^\\W_{_HAN}]+")
@@ -39,8 +41,16 @@ def normalised(text: str) -> str:
 
 def tokens(text: str) -> list[str]:
     """The tokens of ``text``, in order. The possessive ``'s`` is left out."""
+    return [token for token, _ in separated(text)]
+
+
+def separated(text: str) -> Iterator[tuple[str, str]]:
+    """Each token, with what stands between it and the one before: nothing, spaces, or marks."""
     text = _JOINT.sub(" ", _APOSTROPHE.sub("", normalised(text)))
-    return [token[:_LONGEST_WORD] for token in _TOKEN.findall(text)]
+    end = 0
+    for match in _TOKEN.finditer(text):
+        yield match[0][:_LONGEST_WORD], text[end : match.start()]
+        end = match.end()
 
 
 def runs(found: Iterable[str]) -> Iterator[str]:
@@ -77,18 +87,29 @@ def pairs(run: str) -> list[str]:
     return [run[i : i + 2] for i in range(len(run) - 1)]
 
 
+def stem(word: str) -> str:
+    """A word without the commonest endings of English."""
+    stripped = _ENDING.sub("", word)
+    return stripped[:-1] if len(stripped) > 3 and stripped.endswith("e") else stripped
+
+
 @lru_cache(maxsize=65_536)
 def likeness(word: str, other: str) -> float:
-    """1 for the same word, less for one that a typo or two make of it, 0 for another word.
+    """1 for the same word, less for one that a typo or two, or another ending, make of it; 0 for
+    another word.
 
     A typo is a letter too many, too few or wrong, or two letters swapped. The first letter, digits
     and short words have to be right, except that the first two letters may be swapped.
     """
     if word == other:
         return 1.0
-    shorter = min(len(word), len(other))
-    if shorter < _SHORTEST_TYPO or not (word.isalpha() and other.isalpha()):
+    shorter, longer = sorted((len(word), len(other)))
+    if shorter < _SHORTEST_TYPO or longer == _SHORTEST_TYPO:
         return 0.0
+    if not (word.isalpha() and other.isalpha()) or _IS_HAN.match(word):
+        return 0.0
+    if stem(word) == stem(other):
+        return _INFLECTED
     if word[0] != other[0] and word[1::-1] != other[:2]:
         return 0.0
     most = 2 if shorter >= _TWO_TYPOS else 1
@@ -116,7 +137,7 @@ def _edits(word: str, other: str, most: int) -> int:
 
 
 def misspellings(word: str) -> list[str]:
-    """The word and what is left of it without one of its letters.
+    """The word, its stem, and what is left of it without one of its letters.
 
     Two words between which there is one typo have one of these in common, so an index of them
     finds the right word without comparing it with all others (Garbe's symmetric deletion). None
@@ -124,4 +145,5 @@ def misspellings(word: str) -> list[str]:
     """
     if len(word) < _SHORTEST_TYPO or not word.isalpha() or _IS_HAN.match(word):
         return []
-    return [word, *dict.fromkeys(word[:i] + word[i + 1 :] for i in range(len(word)))]
+    shorter = (word[:i] + word[i + 1 :] for i in range(len(word)))
+    return list(dict.fromkeys((word, stem(word), *shorter)))
