@@ -37,10 +37,12 @@ CREATE TABLE spellings (form TEXT, word TEXT, PRIMARY KEY (form, word)) WITHOUT 
 CREATE TABLE spelt (word TEXT PRIMARY KEY) WITHOUT ROWID;
 """
 _MOST_FACTS = 1000  # candidates
-_MOST_LINES = 1000
+_MOST_LINES = 200
 _MOST_TERMS = 400  # of one search
 _LINE_CHARACTERS = 2000  # a longer line is kept in parts
 _RACY_NS = 2_000_000_000  # a file that is so young may change without a change of its time
+_SAVE_SECONDS = 2.0
+_WAIT_SECONDS = 1.0  # for another process that writes
 _Result = TypeVar("_Result")
 
 
@@ -182,7 +184,7 @@ def _opened(path: Path | None, anew: bool = False) -> sqlite3.Connection:
 
 def _with_tables(place: Path | str) -> sqlite3.Connection:
     """A connection to the index at ``place``, which may be new. Raises ``_Damaged``."""
-    connection = sqlite3.connect(place, timeout=1.0)
+    connection = sqlite3.connect(place, timeout=_WAIT_SECONDS)
     try:
         connection.execute("PRAGMA cache_size = -8000")  # kilobytes
         [(version,)] = connection.execute("PRAGMA user_version").fetchall()
@@ -200,15 +202,20 @@ def _with_tables(place: Path | str) -> sqlite3.Connection:
 
 
 def _update(connection: sqlite3.Connection, sources: Iterable[Source]) -> None:
-    """Takes in the files that changed, in one transaction."""
+    """Takes in the files that changed. What is done is kept from time to time, so that somebody who
+    stops it has not waited in vain."""
     kept = {
         row[0]: row[1:]
         for row in connection.execute(
             "SELECT path, number, name, size, modified, digest FROM files"
         )
     }
+    saved = time.monotonic()
     with connection:
         for source in sources:
+            if time.monotonic() - saved > _SAVE_SECONDS:
+                connection.commit()
+                saved = time.monotonic()
             path = str(source.path.absolute())
             with contextlib.suppress(OSError):  # gone, or may not be read: as if it were not there
                 _take_in(connection, source, path, kept.get(path))

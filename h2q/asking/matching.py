@@ -15,7 +15,7 @@ Does not search: candidates come from ``index``.
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from h2q.asking.bridges import bridges
 from h2q.asking.question import Cover, Question, parsed, weight
@@ -59,7 +59,8 @@ class _Asks:
 
     share: float  # of the phrase that is named best
     explained: frozenset[int]  # the positions of all words for the relation
-    by_name: bool  # a phrase is there in full
+    in_full: bool  # a phrase is there in full
+    by_name: bool  # and it is the name of the relation
 
 
 class Matcher:
@@ -107,7 +108,8 @@ class Matcher:
         value = self._question.cover(tokens(fact.object))
         if value.share >= 1.0 and not value.positions <= subject.positions:
             # "is Lena Hart a dentist": it is the answer
-            asks = _Asks(max(asks.share, _UNNAMED), asks.explained | value.positions, asks.by_name)
+            share = max(asks.share, _UNNAMED)
+            asks = replace(asks, share=share, explained=asks.explained | value.positions)
         whole = subject.share >= 1.0 and subject.exact
         left = [place for place in rest.content if place not in asks.explained]
         if not asks.explained and not left and not rest.asks_for_one_thing and subject.share >= 1.0:
@@ -139,8 +141,9 @@ class Matcher:
         """How the question asks for the relation of a fact."""
         best = 0.0
         explained: set[int] = set()
-        by_name = False
-        for phrase in self._relations.phrases(fact.relation, fact.lang):
+        in_full = by_name = False
+        name, *_ = phrases = self._relations.phrases(fact.relation, fact.lang)
+        for phrase in phrases:
             if not _ASKING.intersection(phrase) <= self._words:  # "where born" is not "born"
                 continue
             cover = rest.cover(phrase)
@@ -148,8 +151,9 @@ class Matcher:
             if cover.share >= _LEAST_NAME or (cover.share > 0 and not by_fillers):
                 best = max(best, cover.share)
                 explained |= cover.positions
-                by_name |= cover.share >= _LEAST_NAME
-        return _Asks(best, frozenset(explained), by_name)
+                in_full |= cover.share >= _LEAST_NAME
+                by_name |= cover.share >= _LEAST_NAME and phrase == name
+        return _Asks(best, frozenset(explained), in_full, by_name)
 
     def _rest_share(
         self, rest: Question, asks: _Asks, left: list[int], named: frozenset[int], *, in_full: bool
@@ -158,7 +162,7 @@ class Matcher:
         as one word, and so do all words that lead to another subject."""
         leading = bridges(rest, named, left)
         wrong = 1.0 if leading else 0.0
-        strange, known = _ASIDE if in_full and asks.by_name else _SMALL_TALK
+        strange, known = _ASIDE if in_full and asks.in_full else _SMALL_TALK
         for place in left:
             if place not in leading:
                 is_known = rest.tokens[place] in rest.known

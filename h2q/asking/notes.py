@@ -19,11 +19,15 @@ _CLOSE = 0.95  # a line that is nearly as good as the best one is shown too
 MOST_SHOWN = 3
 
 
+_MOST_LINES = 20_000  # that a search looks at
+
+
 @dataclass(frozen=True)
 class _Term:
     """A word or a pair of Chinese characters that a question names."""
 
     spellings: tuple[str, ...]  # the term, or the words that it may stand for
+    lines: int  # how many have it
     weight: float
 
 
@@ -33,7 +37,7 @@ def lines_about(question: Question, index: Index) -> list[PlacedLine]:
     whole = sum(term.weight for term in wanted)
     if not whole:
         return []
-    search = [spelling for term in wanted for spelling in term.spellings]
+    search = _search_terms(wanted)
     rated = [(_share(line, wanted) / whole, line) for line in index.lines(search)]
     best = max((share for share, _ in rated), default=0.0)
     if best < _LEAST:
@@ -48,8 +52,21 @@ def _wanted(question: Question, index: Index) -> list[_Term]:
     for term, weight in question.content_terms.items():
         spellings = _spellings(term, index)
         count, whole = max(index.rarity(spelling) for spelling in spellings)
-        found[spellings] = _Term(spellings, weight * math.log(1 + (whole + 1) / (count + 1)))
+        found[spellings] = _Term(spellings, count, weight * math.log(1 + (whole + 1) / (count + 1)))
     return list(found.values())
+
+
+def _search_terms(wanted: list[_Term]) -> list[str]:
+    """The rarest terms, as long as not too many lines have them. A line that has none of these
+    would not have enough of what is wanted."""
+    found: list[str] = []
+    lines = 0
+    for term in sorted(wanted, key=lambda term: term.lines):
+        lines += term.lines
+        if found and lines > _MOST_LINES:
+            break
+        found += term.spellings
+    return found
 
 
 def _spellings(term: str, index: Index) -> tuple[str, ...]:
