@@ -1,14 +1,16 @@
 """Questions as people type them, answered from invented notebooks: right answers with right places.
 
-    python benchmarks/ask.py answers [--seeds 1 2 3] [--model FILE] [--json FILE] [--wrong]
+    python benchmarks/ask.py write DIRECTORY [--lang en] [--seed 1]
+    python benchmarks/ask.py answers [--languages en zh] [--seeds 1 2 3] [--forms FILE] [--model FILE] [--json FILE] [--wrong]
     python benchmarks/ask.py thresholds [--seeds 101 102 103]
     python benchmarks/ask.py large [--megabytes 10] [--json FILE]
 
+- ``write``: the files of one notebook, to train a model on.
 - ``answers``: for each kind of question and each language the share that is answered right with the
   right place, in percent; for questions about what is in no file, the share that is refused.
   Opponents: the line that SQLite's own ranking (bm25) puts first; the first line that ``grep`` finds
   with the longest word; a trained model alone (``--model``), for which a right answer counts without a
-  place. ``--wrong`` lists what the look-up got wrong.
+  place. ``--forms`` asks in forms of another hand, too, such as ``evolution/asked.json``. ``--wrong`` lists what the look-up got wrong.
 - ``thresholds``: the same shares for several thresholds, on seeds that are not those of the report.
 - ``large``: notes of 50,000 lines: seconds to read them, seconds to an answer, peak memory, each in a
   process of its own.
@@ -32,13 +34,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from ask_notebooks import FILES, Asked, Notebook
+from ask_notebooks import DATA, FILES, Asked, Notebook
 from h2q.asking import answers
 from h2q.asking.asker import Asker
 from h2q.asking.words import terms, tokens
 
-LANGUAGES = ("en", "zh")
-ANSWERED = ("forms", "own words", "first name", "reverse", "edited", "notes")
+ANSWERED = ("forms", "other forms", "own words", "first name", "reverse", "edited", "notes")
 REFUSED = ("stranger", "not noted", "relative", "elsewhere")
 EDITED = 0.2  # of the facts
 # From a question to an answer and its place; None: not in the notes.
@@ -139,13 +140,23 @@ def is_right(
     return right_place and (place_only or answer == asked.answer)
 
 
-def measure(seeds: list[int], model: Path | None, wrong: list[str]) -> Results:
+def measure(
+    languages: list[str],
+    seeds: list[int],
+    model: Path | None,
+    wrong: list[str],
+    forms: Path | None = None,
+) -> Results:
     """Asks every question of every notebook; ``wrong`` takes the mistakes of the look-up."""
     results: Results = defaultdict(list)
-    for lang in LANGUAGES:
+    for lang in languages:
         for seed in seeds:
             with tempfile.TemporaryDirectory() as place:
-                _ask_all(Notebook(lang, seed), Path(place), model, results, wrong)
+                notebook = Notebook(lang, seed)
+                if forms is not None:
+                    rows = json.loads(forms.read_text("utf-8"))["forms"][lang]
+                    notebook.other_forms = [(row["text"], row.get("style", ())) for row in rows]
+                _ask_all(notebook, Path(place), model, results, wrong)
     return results
 
 
@@ -205,7 +216,7 @@ def percent(found: list[bool]) -> float:
 def summary(results: Results) -> dict[str, dict[str, dict[str, float]]]:
     """By language, kind of question and contestant: percent, and the number of questions."""
     table: dict[str, dict[str, dict[str, float]]] = {}
-    for lang in LANGUAGES:
+    for lang in dict.fromkeys(lang for lang, _, _ in results):
         rows = table.setdefault(lang, {})
         for (language, kind, name), found in results.items():
             if language == lang:
@@ -224,14 +235,18 @@ def show(table: dict[str, dict[str, dict[str, float]]]) -> None:
         print(f"\n| {lang} | questions | " + " | ".join(names) + " |")
         print("|---|---|" + "---|" * len(names))
         for kind in order:
-            row = rows.get(kind, {})
+            if kind not in rows:
+                continue
+            row = rows[kind]
             values = [f"{row.get(name, float('nan')):.1f}" for name in names]
             print(f"| {kind} | {row.get('questions', 0)} | " + " | ".join(values) + " |")
 
 
 def run_answers(arguments: argparse.Namespace) -> Any:
     wrong: list[str] = []
-    table = summary(measure(arguments.seeds, arguments.model, wrong))
+    table = summary(
+        measure(arguments.languages, arguments.seeds, arguments.model, wrong, arguments.forms)
+    )
     show(table)
     if arguments.wrong:
         print("\n".join(wrong))
@@ -243,7 +258,7 @@ def run_thresholds(arguments: argparse.Namespace) -> Any:
     found = {}
     for threshold in (0.45, 0.5, 0.55, 0.6, 0.65, 0.7):
         answers.LEAST_SCORE = threshold
-        table = summary(measure(arguments.seeds, None, []))
+        table = summary(measure(arguments.languages, arguments.seeds, None, []))
         found[threshold] = {
             lang: {kind: row["look-up"] for kind, row in rows.items()}
             for lang, rows in table.items()
@@ -319,16 +334,25 @@ def main() -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     for name, seeds in (("answers", [1, 2, 3]), ("thresholds", [101, 102, 103])):
         command = commands.add_parser(name)
+        command.add_argument("--languages", nargs="+", default=list(DATA), choices=list(DATA))
         command.add_argument("--seeds", type=int, nargs="+", default=seeds)
         command.add_argument("--json", type=Path)
+    commands.choices["answers"].add_argument("--forms", type=Path)
     commands.choices["answers"].add_argument("--model", type=Path)
     commands.choices["answers"].add_argument("--wrong", action="store_true")
+    command = commands.add_parser("write")
+    command.add_argument("directory", type=Path)
+    command.add_argument("--lang", default="en", choices=list(DATA))
+    command.add_argument("--seed", type=int, default=1)
     command = commands.add_parser("large")
     command.add_argument("--megabytes", type=float, default=10)
     command.add_argument("--json", type=Path)
     command = commands.add_parser("child")  # for ``large``
     command.add_argument("paths", type=Path, nargs=2)
     arguments = parser.parse_args()
+    if arguments.command == "write":
+        Notebook(arguments.lang, arguments.seed).write(arguments.directory)
+        return
     if arguments.command == "child":
         print(json.dumps(large_child(*arguments.paths)))
         return

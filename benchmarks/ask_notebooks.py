@@ -42,6 +42,7 @@ class Notebook:
 
     def __init__(self, lang: str, seed: int):
         self.lang = lang
+        self.other_forms: list[tuple[str, list[str]]] = []  # with how they are typed
         self._data = DATA[lang]
         self._random = random.Random(f"{lang} {seed}")
         self._names = self._all_names()
@@ -139,6 +140,11 @@ class Notebook:
     def asked(self) -> Iterator[Asked]:
         """Questions of every kind but those about edited facts."""
         yield from self.typed("forms")
+        for number, (form, style) in enumerate(self.other_forms):
+            for fact in self.facts[number :: len(self.other_forms)]:
+                asked = self._about(fact, form, "other forms", typo="typo" in style)
+                asked = replace(asked, text=asked.text.lower()) if "lower" in style else asked
+                yield replace(asked, text=asked.text.upper()) if "upper" in style else asked
         own = self._data["own_words"]
         for fact in self.facts:
             for form in own.get(fact.relation, []):

@@ -142,7 +142,7 @@ class Matcher:
         best = 0.0
         explained: set[int] = set()
         in_full = by_name = False
-        name, *_ = phrases = self._relations.phrases(fact.relation, fact.lang)
+        phrases = self._relations.phrases(fact.relation, fact.lang)
         for phrase in phrases:
             if not _ASKING.intersection(phrase) <= self._words:  # "where born" is not "born"
                 continue
@@ -152,7 +152,7 @@ class Matcher:
                 best = max(best, cover.share)
                 explained |= cover.positions
                 in_full |= cover.share >= _LEAST_NAME
-                by_name |= cover.share >= _LEAST_NAME and phrase == name
+                by_name |= cover.share >= _LEAST_NAME and phrase == phrases[0]
         return _Asks(best, frozenset(explained), in_full, by_name)
 
     def _rest_share(

@@ -108,6 +108,8 @@ class Question:
 
     def cover(self, phrase: Sequence[str]) -> Cover:
         """How much of the tokens in ``phrase`` is in the question."""
+        if not phrase:
+            return Cover()
         if (start := self._start_of(phrase)) is not None:
             return Cover(1.0, frozenset(range(start, start + len(phrase))))
         whole = found = 0.0
@@ -131,7 +133,7 @@ class Question:
             found += own * likely
             positions |= set(places)
             exact &= likely in (0.0, 1.0)
-        return Cover(found / whole if whole else 0.0, frozenset(positions), exact, tail)
+        return Cover(found / whole, frozenset(positions), exact, tail)
 
     def _start_of(self, phrase: Sequence[str]) -> int | None:
         """Where the phrase stands word for word."""

@@ -1,4 +1,6 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from h2q.asking.matching import Matcher
 from h2q.asking.question import parsed
@@ -84,3 +86,12 @@ def test_whether_the_name_is_the_one_in_the_question():
     assert not rate("lena job", JOB).named and not rate("lena hrat job", JOB).named
     matcher = Matcher(parsed("lena hart"), Relations({}))
     assert matcher.names_subject(JOB) and not matcher.names_subject(工作)
+
+
+TEXT = st.text(st.sampled_from("Lena Hrt王明的工作是job's,?★ \u0301"), min_size=1, max_size=25)
+
+
+@given(TEXT, TEXT, TEXT, TEXT)
+def test_any_fact_and_any_question_have_a_score_from_0_to_1(question, subject, relation, value):
+    match = rate(question, Fact("1", subject, relation, value, (), "en"))
+    assert match is None or (0 < match.score <= 1 + 1e-9 and match.answer in (subject, value))

@@ -9,7 +9,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     ),
     "ask.input": ("\n❓ > ", "\n❓ > "),
     "ask.fact": ("{answer} ✓ {file}:{line}{about}", "{answer} ✓ {file}:{line}{about}"),
-    "ask.about": ("（{about}）", " ({about})"),
+    "ask.about": (" ({about})", " ({about})"),
     "ask.line": ("📄 {file}:{line}: {answer}", "📄 {file}:{line}: {answer}"),
     "ask.contradicts": (
         "⚠️ 这些说法互相矛盾。",
