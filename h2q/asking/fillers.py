@@ -13,7 +13,7 @@ from h2q.asking.words import is_han
 _ASKING = "when where why how old many much long often"
 _ENGLISH = """
 
-a an the this that these those it its he him his she her hers they them their theirs i im me my
+a an the often this that these those it its he him his she her hers they them their theirs i im me my
 mine you your yours we us our ours one ones am is are was were be been being isnt wasnt do does
 did done doing have has had having can could will would shall should may might must cant dont
 didnt doesnt lets ive id youd whats whos hows wheres whens of for to in on at by with from about

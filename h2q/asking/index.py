@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from h2q.asking.sources import Source, contents
 from h2q.asking.words import misspellings, terms, tokens
 from h2q.datasets.templates import Fact
-from h2q.system.files import sha256_of_file
+from h2q.system.files import require_regular, sha256_of_file
 
 _VERSION = 1  # of the index; when it changes, every index is built anew
 _SCHEMA = """
@@ -227,7 +227,9 @@ def _update(connection: sqlite3.Connection, sources: Iterable[Source]) -> None:
 def _take_in(
     connection: sqlite3.Connection, source: Source, path: str, kept: tuple[Any, ...] | None
 ) -> None:
-    """Brings one file up to date. ``kept``: its row, without the path."""
+    """Brings one file up to date. ``kept``: its row, without the path. Raises ``OSError`` for one that
+    cannot be read, of which nothing is left then."""
+    require_regular(source.path)
     status = source.path.stat()  # before it is read: a later change has another time
     is_young = time.time_ns() - status.st_mtime_ns < _RACY_NS
     modified = 0 if is_young else status.st_mtime_ns
@@ -243,7 +245,12 @@ def _take_in(
         _forget(connection, kept[0])
     row = (path, source.name, status.st_size, modified, digest)
     cursor = connection.execute("INSERT INTO files VALUES (NULL, ?, ?, ?, ?, ?)", row)
-    _read(connection, source, cursor.lastrowid)
+    number = cursor.lastrowid or 0
+    try:
+        _read(connection, source, number)
+    except OSError:
+        _forget(connection, number)
+        raise
 
 
 def _forget(connection: sqlite3.Connection, number: int) -> None:
@@ -254,7 +261,7 @@ def _forget(connection: sqlite3.Connection, number: int) -> None:
     connection.execute("DELETE FROM files WHERE number = ?", (number,))
 
 
-def _read(connection: sqlite3.Connection, source: Source, file: int | None) -> None:
+def _read(connection: sqlite3.Connection, source: Source, file: int) -> None:
     """Puts all facts and lines of a file into the index."""
     words: set[str] = set()
     heading = None
@@ -275,9 +282,7 @@ def _read(connection: sqlite3.Connection, source: Source, file: int | None) -> N
     _insert_spellings(connection, words)
 
 
-def _insert_fact(
-    connection: sqlite3.Connection, fact: Fact, file: int | None, line: int
-) -> set[str]:
+def _insert_fact(connection: sqlite3.Connection, fact: Fact, file: int, line: int) -> set[str]:
     """Puts a fact into the index; returns its words."""
     aliases = json.dumps(fact.aliases, ensure_ascii=False)
     row = (file, line, fact.id, fact.subject, fact.relation, fact.object, aliases, fact.lang)

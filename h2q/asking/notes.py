@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 from h2q.asking.index import Index, PlacedLine
 from h2q.asking.question import Question
-from h2q.asking.words import likeness, terms, tokens
+from h2q.asking.words import is_han, likeness, terms, tokens
 
 _LEAST = 0.7  # share of what the question names
 _CONTEXT = 0.8  # how much a word in the heading or the line before counts
+_APART = 0.6  # how much a pair of Chinese characters counts that stand apart in the line
 _CLOSE = 0.95  # a line that is nearly as good as the best one is shown too
 MOST_SHOWN = 3
 
@@ -87,6 +88,8 @@ def _share(line: PlacedLine, wanted: Iterable[_Term]) -> float:
     for term in wanted:
         if not own.isdisjoint(term.spellings):
             found += term.weight
+        elif is_han(term.spellings[0][0]) and all(one in line.text for one in term.spellings[0]):
+            found += _APART * term.weight
         elif not context.isdisjoint(term.spellings):
             around += _CONTEXT * term.weight
     return found + around if found else 0.0

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from h2q.asking.fillers import asks_for_one_thing, fillers, is_filler
-from h2q.asking.words import is_han, likeness, runs, separated
+from h2q.asking.words import TYPO, is_han, likeness, runs, separated
 
 MOST_TOKENS = 200  # of a question; a longer one is a text, of which the beginning is used
 _FILLER_WEIGHT = 0.2  # of a word that names nothing, within a phrase
@@ -132,7 +132,7 @@ class Question:
                 likely, places = self._joined(pieces, number)
             found += own * likely
             positions |= set(places)
-            exact &= likely in (0.0, 1.0)
+            exact &= likely != TYPO
         return Cover(found / whole, frozenset(positions), exact, tail)
 
     def _start_of(self, phrase: Sequence[str]) -> int | None:

@@ -20,7 +20,7 @@ city|town|home town|hometown|where live|where lives|where living|lives|live|base
 country|nation|nationality|citizenship|国家|国籍|哪国人|哪国
 phone|telephone|phone number|telephone number|mobile|mobile number|cell|cell phone|cellphone|tel|number|电话|电话号码|手机|手机号|手机号码|号码|联系方式|联系电话
 email|e mail|mail|email address|mail address|邮箱|电子邮箱|邮件|电邮|邮件地址
-password|passcode|pass|pin|pin code|passphrase|code|密码|口令|通行码|解锁码
+password|passcode|pass|pw|pwd|pin|pin code|passphrase|code|密码|口令|通行码|解锁码
 code|access code|door code|lock code|entry code|combination|pin|代码|门禁码|密码|开门码|编码
 user name|username|login|account name|account|用户名|账号|帐号|登录名
 spouse|wife|husband|married|partner|配偶|妻子|丈夫|老婆|老公|爱人|跟谁结婚|和谁结婚

@@ -13,7 +13,7 @@ from functools import lru_cache
 _LONGEST_WORD = 40  # characters; what is longer is cut
 _SHORTEST_TYPO = 3  # letters: of shorter words nearly all are like some other word
 _TWO_TYPOS = 8  # letters: so long a word may have two
-_TYPO = 0.8  # how much a word with a typo counts
+TYPO = 0.8  # how much a word with a typo counts
 _INFLECTED = 0.9  # and a word with another ending
 _ENDING = re.compile(r"(?:(?<=\w{4})(?:ing|ed|es)|(?<=\w{3})s)$")
 
@@ -113,7 +113,7 @@ def likeness(word: str, other: str) -> float:
     if word[0] != other[0] and word[1::-1] != other[:2]:
         return 0.0
     most = 2 if shorter >= _TWO_TYPOS else 1
-    return _TYPO if _edits(word, other, most) <= most else 0.0
+    return TYPO if _edits(word, other, most) <= most else 0.0
 
 
 def _edits(word: str, other: str, most: int) -> int:

@@ -160,6 +160,29 @@ def test_a_file_that_vanishes_is_left_out(family, place):
     index.close()
 
 
+def test_of_a_file_that_fails_while_it_is_read_nothing_is_left(family, opened, monkeypatch):
+    reading = module.contents
+
+    def failing(source):
+        yield from reading(source)
+        if source.holds_facts:
+            raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(module, "contents", failing)
+    index = opened()
+    assert subjects(index, "lena") == set() and index.lines(["gate"])
+    monkeypatch.undo()
+    index.refresh(find_sources(family, None))
+    assert subjects(index, "lena") == {"Lena Hart"}
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_a_pipe_is_not_waited_for(family, opened):
+    os.mkfifo(family / "pipe.txt")
+    (family / "gone.txt").symlink_to(family / "nowhere")
+    assert subjects(opened(), "lena") == {"Lena Hart"}
+
+
 def test_a_long_line_is_kept_in_parts(family, opened):
     (family / "long.txt").write_text("word " * 1000 + "needle\n")
     [line] = opened().lines(["needle"])
