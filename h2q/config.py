@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from h2q.system.errors import SettingError
 
 TRAINING_MODES = ("train", "evolve")
-INFERENCE_MODES = ("demo", "interactive", "score", "export")
+INFERENCE_MODES = ("demo", "interactive", "ask", "score", "export")
 EXPORT_FORMATS = ("safetensors", "transformers")
 DEVICES = ("auto", "cpu", "cuda")
 SWITCH = ("on", "off")

@@ -21,6 +21,7 @@ FLOORS = {
     "datasets": 5,
     "generation": 6,
     "evaluation": 7,
+    "asking": 8,
     "training": 8,
     "evolution": 9,
     "cli": 10,

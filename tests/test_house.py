@@ -144,7 +144,7 @@ def test_what_only_posix_has_is_imported_with_a_fallback(module):
         for alias in inner.names
     }
     guarded |= {
-        name for name in ("readline",) if module == "h2q.generation.conversation"
+        name for name in ("readline",) if module == "h2q.system.line_editing"
     }  # suppress(ImportError)
     assert imports(module) & POSIX <= guarded
     for node in ast.walk(TREES[module]):

@@ -97,6 +97,8 @@ def chat_parser() -> _Parser:
     add("--memory", default=job.memory, metavar=switch, help=message("help.memory_chat"))
     add("--format", default=job.format, metavar=formats, help=message("help.format"))
     add("--export_dir", type=Path, default=export, metavar="PATH", help=message("help.export_dir"))
+    add("--knowledge_dir", type=Path, metavar="PATH", help=message("help.knowledge_dir_chat"))
+    add("--data_dir", type=Path, metavar="PATH", help=message("help.data_dir_chat"))
     add("--prompt", metavar="TEXT", help=message("help.prompt"))
     add("--prompts_file", type=Path, metavar="FILE", help=message("help.prompts_file"))
     add("--json", action="store_true", help=message("help.json"))

@@ -1,19 +1,25 @@
 """What ``demo``, ``interactive``, ``score`` and ``export`` do once their arguments are in order."""
 
+import contextlib
+import functools
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from h2q.asking.asker import Asker
+from h2q.asking.model_answer import model_answer
 from h2q.checkpoint.export import export_model
 from h2q.checkpoint.model_file import load_model
+from h2q.cli.ask import answer_typed, opened
 from h2q.cli.settings import InferenceCall
 from h2q.datasets.encodings import read_as_utf8
 from h2q.evaluation.line_scores import Score, byte_nats, score_lines
 from h2q.evolution.statistics import read_stats
 from h2q.generation.answer import answer, reseeded, shown
-from h2q.generation.batch import Prompt, PromptsFile, answer_all, read_prompt
+from h2q.generation.batch import answer_all
 from h2q.generation.conversation import Conversation
 from h2q.generation.inference import LocalInferenceModel
+from h2q.generation.prompts import Prompt, PromptsFile, read_prompt
 from h2q.model.tokenizer import decode
 from h2q.system.console import Console
 from h2q.system.device import choose_dtype
@@ -46,13 +52,30 @@ def infer(call: InferenceCall, console: Console) -> None:
     console.say("chat.loaded", path=call.model, parameters=parameters)
     prompt = None if call.prompt is None else read_prompt(call.prompt)
     if call.job.mode == "interactive":
-        Conversation(model, call.sampling, console).run(prompt)
+        _converse(model, prompt, call, console)
     elif call.prompts_file is not None:
         answer_all(
             model, PromptsFile(call.prompts_file, call.sampling, console), call.as_json, console
         )
     else:
         _demo(model, DEMO_PROMPTS[language()] if prompt is None else (prompt,), call, console)
+
+
+def _converse(
+    model: LocalInferenceModel, first: str | None, call: InferenceCall, console: Console
+) -> None:
+    """A conversation, in which ``/ask`` answers from facts and notes."""
+    with contextlib.ExitStack() as stack:
+
+        @functools.cache  # facts and notes are read when something is asked
+        def asker() -> Asker:
+            answering = functools.partial(model_answer, model.model)
+            return stack.enter_context(contextlib.closing(opened(call, console, lambda: answering)))
+
+        def ask(question: str) -> None:
+            answer_typed(asker(), question, console)
+
+        Conversation(model, call.sampling, console, ask).run(first)
 
 
 def _export(call: InferenceCall, console: Console) -> None:

@@ -4,10 +4,10 @@ What a person gave comes first, and nothing is added to it. Only the index and t
 are written, at the paths that are given.
 """
 
+from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 
-from h2q.cli.inputs import is_without_text
 from h2q.cli.settings import TrainingCall
 from h2q.datasets.file_search import find_files
 from h2q.datasets.knowledge_base import KnowledgeBase, load_knowledge_base
@@ -37,25 +37,25 @@ _FORMS = {
 
 
 def knowledge_path(call: TrainingCall) -> Path | None:
-    """The knowledge base that is taught: the one that is named, else the default directory. None
-    where the person gave text and no facts: then the text itself is taught.
-
-    The one that comes with the program is for who asks for it, or has neither facts nor text.
-    """
+    """The knowledge base that is taught: the one that is named, the shipped one where it is asked
+    for, or ``default_knowledge``."""
     if call.knowledge_dir is not None:
         return call.knowledge_dir
     if call.job.knowledge == "shipped":
         return shipped_knowledge_dir()
+    return default_knowledge(call.data_dir, call.include)
+
+
+def default_knowledge(data_dir: Path | None, include: Sequence[str] = ()) -> Path | None:
+    """The knowledge base where none is named: the default directory. None where the person gave text
+    and no facts, so that only the text counts. The one that comes with the program is for who has
+    neither facts nor text."""
     own = Path(DEFAULT_KNOWLEDGE_DIR)
     if own.is_dir():
         return own if any(knowledge_files(own).values()) else None
-    return None if _has_own_text(call) else shipped_knowledge_dir()
-
-
-def _has_own_text(call: TrainingCall) -> bool:
-    """Whether the text that is trained on is the person's, not the sample text."""
-    path = call.data_dir or Path(DEFAULT_DATA_DIR)
-    return not is_without_text(path) and not is_sample_text(find_files(path, call.include).files)
+    text = data_dir or Path(DEFAULT_DATA_DIR)
+    files = find_files(text, include).files if text.exists() else []
+    return None if files and not is_sample_text(files) else shipped_knowledge_dir()
 
 
 def open_knowledge(

@@ -113,6 +113,11 @@ def _train(arguments: list[str], console: Console) -> None:
 def _chat(arguments: list[str], console: Console) -> None:
     call = inference_call(parse(chat_parser(), arguments))
     console.silent = call.as_json
+    if call.job.mode == "ask":
+        from h2q.cli.ask import ask
+
+        ask(call, console)
+        return
     with console.passing("start.loading"):
         from h2q.cli.infer import infer
 

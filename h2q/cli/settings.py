@@ -21,7 +21,7 @@ from h2q.config import (
     Values,
 )
 from h2q.system.errors import CorpusError, ModelFileError, SettingError
-from h2q.system.paths import OutputPaths
+from h2q.system.paths import MODEL_PATH, OutputPaths
 
 _TRAINING_FLAGS = ("epochs", "max_minutes", "patience", "lr", "batch_size", "seed")
 _EVOLUTION_FLAGS = ("max_minutes", "lr")  # with ``evolve`` they set the evolution
@@ -29,6 +29,7 @@ _SAMPLING_FLAGS = (
     *("temperature", "max_length", "seed", "top_k", "top_p", "min_p"),
     *("repetition_penalty", "loop_guard"),
 )
+_ASKING_MODES = ("ask", "interactive")  # those that answer questions
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,8 @@ class InferenceCall:
     lines: bool  # score each line, too
     as_json: bool
     export_dir: Path
+    knowledge_dir: Path | None  # of ``ask``; None: the default directory, or the shipped one
+    data_dir: Path | None  # notes of ``ask``; None: the default directory, where there is one
 
 
 def training_call(arguments: argparse.Namespace, file: Settings) -> TrainingCall:
@@ -175,7 +178,9 @@ def inference_call(arguments: argparse.Namespace) -> InferenceCall:
     stop = tuple(text.replace("\\n", "\n") for text in arguments.stop)
     values = {name: getattr(arguments, name) for name in _SAMPLING_FLAGS}
     sampling = SamplingConfig(**values, stop=stop)
-    if not arguments.model.exists():  # said at once, not after PyTorch is loaded
+    # Questions are also answered without a model.
+    is_needed = job.mode != "ask" or arguments.model != Path(MODEL_PATH)
+    if is_needed and not arguments.model.exists():  # said at once, not after PyTorch is loaded
         raise ModelFileError("model.missing", path=arguments.model)
     return InferenceCall(
         job=job,
@@ -187,6 +192,8 @@ def inference_call(arguments: argparse.Namespace) -> InferenceCall:
         lines=arguments.lines,
         as_json=arguments.json,
         export_dir=arguments.export_dir,
+        knowledge_dir=arguments.knowledge_dir,
+        data_dir=arguments.data_dir,
     )
 
 
@@ -200,7 +207,9 @@ def _require_fitting(arguments: argparse.Namespace) -> None:
     out_of_place = {
         "--lines": arguments.lines and mode != "score",
         "--json": arguments.json and mode == "interactive",
-        "--prompts_file": arguments.prompts_file is not None and mode != "demo",
+        "--prompts_file": arguments.prompts_file is not None and mode not in ("demo", "ask"),
+        "--knowledge_dir": arguments.knowledge_dir is not None and mode not in _ASKING_MODES,
+        "--data_dir": arguments.data_dir is not None and mode not in _ASKING_MODES,
         "--prompt": arguments.prompt is not None and mode == "score",
         "--memory off": arguments.memory == "off" and mode == "export",
     }

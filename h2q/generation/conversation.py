@@ -5,9 +5,7 @@ kept in a history file beside the model; where that file cannot be written, the 
 without it. Writing an answer is for ``answer``.
 """
 
-import contextlib
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -18,19 +16,26 @@ from h2q.model.tokenizer import decode, encode
 from h2q.system.console import Console
 from h2q.system.errors import H2QError, SettingError, UnusableInput
 from h2q.system.files import read_json, write_json
+from h2q.system.line_editing import LEAVE, line_editing
 from h2q.system.messages.catalogue import message
 from h2q.system.paths import chat_history
 
-LEAVE = {"quit", "exit", "q", "/bye", "/quit", "/exit"}
-_HISTORY_LINES = 1000
 _MULTILINE = '"""'
 
 
 class Conversation:
     """What was said, turn by turn, and the settings for the next turn."""
 
-    def __init__(self, model: LocalInferenceModel, sampling: SamplingConfig, console: Console):
+    def __init__(
+        self,
+        model: LocalInferenceModel,
+        sampling: SamplingConfig,
+        console: Console,
+        ask: Callable[[str], None],
+    ):
+        """``ask`` answers the question of ``/ask`` on the console."""
         self.model = model
+        self._ask = ask
         self.sampling = sampling
         self.console = console
         self.turns: list[tuple[str, str]] = []  # what was typed, what was answered
@@ -39,7 +44,7 @@ class Conversation:
 
     def run(self, first: str | None) -> None:
         """Talks until a word of ``LEAVE`` or Ctrl-D; ``first`` is said before anything is typed."""
-        with _line_editing(chat_history(self.model.path)):
+        with line_editing(chat_history(self.model.path)):
             self.console.say("chat.help")
             if first:
                 self.say(first)
@@ -90,6 +95,7 @@ class Conversation:
         name = name.lower() or "help"
         known: dict[str, Callable[[str], None]] = {
             "help": lambda rest: self.console.say("chat.commands"),
+            "ask": self._ask,
             "set": self._set,
             "show": lambda rest: self._show(),
             "regen": lambda rest: self._regenerate(),
@@ -183,24 +189,3 @@ def _path(rest: str) -> Path:
         return Path(rest).expanduser()
     except (RuntimeError, ValueError) as error:  # RuntimeError: there is no such home directory
         raise UnusableInput("file.system", path=rest, reason=error) from error
-
-
-@contextlib.contextmanager
-def _line_editing(history: Path) -> Iterator[None]:
-    """Line editing for ``input``, with the lines that were typed in earlier runs."""
-    try:
-        import readline
-    except ImportError:  # on Windows, where the console edits lines
-        yield
-        return
-    readline.set_auto_history(True)
-    readline.set_history_length(_HISTORY_LINES)
-    with contextlib.suppress(OSError):
-        readline.read_history_file(history)
-    try:
-        yield
-    finally:
-        if os.isatty(0):  # nobody typed what comes from a pipe
-            with contextlib.suppress(OSError):
-                readline.write_history_file(history)
-                os.chmod(history, 0o600)

@@ -67,6 +67,11 @@ class OutputPaths:
         return self.checkpoints / "transcoded"
 
     @property
+    def ask_index(self) -> Path:
+        """The index over facts and notes, in which answers are looked up."""
+        return self.checkpoints / "ask.sqlite"
+
+    @property
     def evolution(self) -> Path:
         """The directory of what an evolution remembers."""
         return self.checkpoints / "evolution"
@@ -181,6 +186,11 @@ class CyclePaths:
 def chat_history(model: Path) -> Path:
     """What a person typed in conversations with the model file ``model``."""
     return model.with_name("chat_history")
+
+
+def ask_history(model: Path) -> Path:
+    """The questions that a person typed beside the model file ``model``."""
+    return model.with_name("ask_history")
 
 
 def shipped_data() -> Path:

@@ -2,7 +2,6 @@ import io
 import json
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
@@ -10,8 +9,9 @@ import torch
 from h2q.checkpoint.model_file import save_model
 from h2q.config import SamplingConfig
 from h2q.generation import batch as module
-from h2q.generation.batch import PromptsFile, answer_all, answers, read_prompt
+from h2q.generation.batch import answer_all, answers
 from h2q.generation.inference import LocalInferenceModel
+from h2q.generation.prompts import PromptsFile
 from h2q.model.tokenizer import END_OF_DOCUMENT
 from h2q.model.transformer import Transformer
 from h2q.system.console import Console
@@ -33,20 +33,6 @@ def model(tiny_model_config, tmp_path):
 def written(tmp_path, data: bytes, name="prompts.txt"):
     (tmp_path / name).write_bytes(data)
     return PromptsFile(tmp_path / name, SAMPLING, Console())
-
-
-def test_a_prompt_a_line(tmp_path):
-    found = list(written(tmp_path, "\ufeff你好\r\n\n  \nb\x00c\n".encode()))
-    assert [(prompt.line, prompt.text) for prompt in found] == [(1, "你好"), (4, "b\0c")]
-    assert [prompt.sampling.seed for prompt in found] == [100, 103]
-
-
-def test_json_lines_with_settings_of_their_own(tmp_path):
-    lines = ['"a"', '{"prompt": "b", "temperature": 0, "seed": 7, "stop": ["x"]}', '{"prompt": ""}']
-    found = list(written(tmp_path, "\n".join(lines).encode(), "p.jsonl"))
-    assert [prompt.text for prompt in found] == ["a", "b", ""]
-    assert found[1].sampling == SamplingConfig(temperature=0, seed=7, stop=("x",), max_length=20)
-    assert found[0].sampling.seed == 100
 
 
 BROKEN = [b"\xff", b"{", b"3", b"[]", b'{"prompt": 3}', b'{"prompt": "x", "top_p": 2}',
@@ -141,17 +127,6 @@ def test_ctrl_c_loses_nothing_that_was_written(model, tmp_path, monkeypatch):
         assert whole.startswith(answer.generated.text) and answer.generated.text
 
 
-def test_a_prompt_from_standard_input(monkeypatch):
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("长".encode() * 3 + b"\xff")))
-    assert read_prompt("-") == "长长长\ufffd"
-    assert read_prompt("x") == "x"
-
-
-def test_a_missing_file_is_named(model, tmp_path):
-    with pytest.raises(PromptsError, match=r"none\.txt"):
-        list(PromptsFile(tmp_path / "none.txt", SAMPLING, Console()))
-
-
 def test_from_the_command_line(model, tmp_path):
     """Prompts by a pipe, and 10 MB of one: only data on stdout, one clear line on stderr."""
     options = ("--model", model.path, "--json", "--max_length", 10)
@@ -174,17 +149,3 @@ def test_as_text_each_answer_follows_its_prompt(model, tmp_path, capsys):
     for line, prompt in ((1, "one"), (3, "two")):
         sampling = replace(SAMPLING, seed=SAMPLING.seed + line - 1)
         assert f"\n{prompt}{model.generate(prompt, sampling)}\n" in out
-
-
-def test_prompts_from_standard_input(monkeypatch):
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("你好\nb".encode())))
-    prompts = PromptsFile(Path("-"), SAMPLING, Console())
-    assert [prompt.text for prompt in prompts] == ["你好", "b"]
-
-
-def test_of_a_line_that_is_too_long_nothing_becomes_a_prompt(tmp_path, monkeypatch, capsys):
-    """The rest of the line does not count as another line."""
-    monkeypatch.setattr(module, "_LINE_LIMIT_BYTES", 10)
-    prompts = written(tmp_path, b"a" * 35 + b"\nb\n" + b"c" * 22)
-    assert [(prompt.line, prompt.text) for prompt in prompts] == [(2, "b")]
-    assert prompts.broken == len(capsys.readouterr().err.splitlines()) == 2

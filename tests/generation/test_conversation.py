@@ -19,7 +19,7 @@ from tests.conftest import REPOSITORY, chat
 
 @pytest.fixture
 def talk(model):
-    return Conversation(model, SamplingConfig(max_length=15, seed=5), Console())
+    return Conversation(model, SamplingConfig(max_length=15, seed=5), Console(), print)
 
 
 def test_the_context_runs_over_the_turns(talk, monkeypatch):
@@ -98,7 +98,7 @@ def test_save_and_load(talk, model, tmp_path, capsys):
     talk.say("你好")
     talk.command("/set top_p 0.5")
     talk.command(f"/save {tmp_path / 'talk.json'}")
-    other = Conversation(model, SamplingConfig(), Console())
+    other = Conversation(model, SamplingConfig(), Console(), print)
     other.command(f"/load {tmp_path / 'talk.json'}")
     assert other.turns == talk.turns and other.sampling == talk.sampling
 
@@ -301,3 +301,9 @@ def test_by_a_pipe(model, tmp_path):
     assert "再见" in run.stdout and "never" not in run.stdout and "\0" not in run.stdout
     assert len(json.loads((tmp_path / "talk.json").read_text())["turns"]) == 1
     assert not (chat_history(tmp_path / "model.pt")).exists()
+
+
+def test_ask_answers_beside_the_conversation(talk, capsys):
+    talk.command("/ask whose birthday is it?")
+    assert capsys.readouterr().out == "whose birthday is it?\n"
+    assert talk.turns == []

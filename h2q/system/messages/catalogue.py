@@ -11,6 +11,7 @@ import os
 import sys
 
 from h2q.system.messages import (
+    asking,
     checkpoint,
     cli,
     datasets,
@@ -23,7 +24,10 @@ from h2q.system.messages import (
 )
 
 LANGUAGES = ("zh", "en")
-ROOMS = (system, documents, datasets, checkpoint, training, evaluation, generation, evolution, cli)
+ROOMS = (
+    *(system, documents, datasets, checkpoint, training, evaluation),
+    *(generation, asking, evolution, cli),
+)
 # Key: the sentence in each of the languages.
 MESSAGES: dict[str, tuple[str, str]] = {
     key: sentences for room in ROOMS for key, sentences in room.MESSAGES.items()

@@ -184,6 +184,15 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "教谁的知识：自己的，或程序自带的（默认：own）",
         "whose knowledge is taught: your own, or the one that comes with the program (default: own)",
     ),
+    "help.knowledge_dir_chat": (
+        "ask 模式的事实：知识库目录（默认：data/knowledge_base，没有时用自带的）",
+        "facts for --mode ask: a knowledge base (default: data/knowledge_base, or the one that "
+        "comes with the program)",
+    ),
+    "help.data_dir_chat": (
+        "ask 模式的笔记：目录或文件（默认：data/training_data，如果有）",
+        "notes for --mode ask: a directory or file (default: data/training_data, if it is there)",
+    ),
     "help.output_dir": (
         "输出目录：检查点、日志、模型（默认：当前目录）",
         "where checkpoints, log and model go (default: the current directory)",
@@ -230,19 +239,20 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "precision of the computation (default: auto, bfloat16 where the processor has it)",
     ),
     "help.mode_chat": (
-        "demo：续写四个提示并显示统计；interactive：交互对话；score：给文件打分；export：导出给别的"
-        "工具（默认：demo）",
-        "demo: continue four prompts and show statistics; interactive: type your own; score: how "
-        "well the model predicts files; export: write it for other tools (default: demo)",
+        "demo：续写四个提示并显示统计；interactive：交互对话；ask：从您的事实和笔记中回答问题；score："
+        "给文件打分；export：导出给别的工具（默认：demo）",
+        "demo: continue four prompts and show statistics; interactive: type your own; ask: answer "
+        "questions from your facts and notes; score: how well the model predicts files; export: "
+        "write it for other tools (default: demo)",
     ),
     "help.model": (
         "模型文件（默认：h2q_project/h2q_trained_model.pt）",
         "model file (default: h2q_project/h2q_trained_model.pt)",
     ),
     "help.prompt": (
-        "要续写的文字，代替演示的四个提示；交互模式下为第一句；- 表示从标准输入读取",
-        "text to continue, in place of the demo's four; the first turn in interactive mode; - reads "
-        "it from standard input",
+        "要续写的文字，代替演示的四个提示；交互模式下为第一句；ask 模式下为问题；- 表示从标准输入读取",
+        "text to continue, in place of the demo's four; the first turn in interactive mode; the "
+        "question with --mode ask; - reads it from standard input",
     ),
     "help.temperature": (
         "采样温度，0 为贪心（默认：0.8）",
@@ -262,8 +272,8 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "score every line (--mode score): bits per byte, number, beginning",
     ),
     "help.prompts_file": (
-        "提示文件：每行一个，或 .jsonl；- 表示标准输入",
-        "prompts to continue: one a line, or .jsonl; - is standard input",
+        "提示（或 ask 模式的问题）文件：每行一个，或 .jsonl；- 表示标准输入",
+        "prompts to continue (or questions to answer): one a line, or .jsonl; - is standard input",
     ),
     "help.json": (
         "标准输出上每行一个 JSON 对象，没有别的",

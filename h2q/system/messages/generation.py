@@ -43,12 +43,14 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "There is no /{name}; the nearest is /{nearest}. /help lists all.",
     ),
     "chat.commands": (
+        "/ask 问题      从您的事实和笔记中回答，注明出处\n"
         "/set 名称 值    改一项设置，例如 /set temperature 0.5\n"
         "/show          显示设置和对话长度\n"
         "/regen  /undo  重写上一个回答；收回上一轮\n"
         "/clear         忘掉对话\n"
         "/save 文件  /load 文件   保存、恢复对话和设置\n"
         '/bye           离开。多行文字用 """ 开始和结束。',
+        "/ask QUESTION    answer from your facts and notes, with the place\n"
         "/set NAME VALUE  change a setting, such as /set temperature 0.5\n"
         "/show            show the settings and the length of the conversation\n"
         "/regen  /undo    write the last answer anew; take the last turn back\n"

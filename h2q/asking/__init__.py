@@ -1,0 +1,1 @@
+"""Answers from a person's own facts and notes, each with its place."""
