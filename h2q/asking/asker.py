@@ -14,6 +14,7 @@ from h2q.asking.question import parsed
 from h2q.asking.sources import find_sources
 from h2q.datasets.knowledge_base import wordings_of
 from h2q.system.errors import KnowledgeError
+from h2q.system.paths import shipped_knowledge_dir
 
 # A model: from a question to its answer, or None where it has none.
 Answering = Callable[[str], str | None]
@@ -24,7 +25,7 @@ class Asker:
 
     def __init__(
         self,
-        knowledge_dir: Path,
+        knowledge_dir: Path | None,
         data_dir: Path | None,
         index_path: Path | None,
         load_model: Callable[[], Answering | None],
@@ -36,11 +37,13 @@ class Asker:
         """
         self._directories = knowledge_dir, data_dir
         self._load_model = load_model
-        self._lookup = Lookup(Index(index_path), wordings_of(knowledge_dir))
+        self._lookup = Lookup(
+            Index(index_path), wordings_of(knowledge_dir or shipped_knowledge_dir())
+        )
         self.refresh()
         if self._lookup.index.is_empty():
             self.close()
-            raise KnowledgeError("ask.nothing", path=knowledge_dir)
+            raise KnowledgeError("ask.nothing", path=knowledge_dir or data_dir)
 
     def refresh(self) -> None:
         """Takes in what changed in the files."""
