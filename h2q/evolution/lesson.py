@@ -71,6 +71,8 @@ def write(cycle: Cycle, plan: Plan, counts: dict[str, int]) -> Lesson:
     # The replayed text is not filtered: it is not generated, and the champion was trained on it.
     documents, rejected = decontaminate(documents, held_out)
     replayed = size_of(documents) * share / (1 - share)
+    if cycle.round > 1:  # what the facts need no more goes to the person's text
+        replayed = max(replayed, cycle.size_bytes - size_of(documents))
     texts = own_text(setup.corpus.text, replayed, setup.seed, turn)
     write_lesson(documents, texts, cycle.round_paths, cycle.number, generator)
     lesson = Lesson(

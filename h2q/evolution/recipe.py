@@ -26,13 +26,14 @@ class Recipe:
     weight_decay: float = 0.1  # replayed text is repeated often; a stronger decay forgets facts
 
 
-def recipe_of(cycle: Cycle, plan: Plan, decays: bool = True) -> Recipe:
-    """The recipe of this round: of facts, at a rate that ``decays`` or not; of prose, of its part of
-    the course."""
+def recipe_of(cycle: Cycle, plan: Plan, rates: tuple[float, float] = (1.0, 0.0)) -> Recipe:
+    """The recipe of this round: of facts, between these ``rates``, shares of the peak at its
+    beginning and its end; of prose, of its part of the course."""
     base, lr = cycle.setup.training, cycle.config.lr
     seed = derived_seed(cycle.setup.seed, cycle.number + _ROUNDS_APART * (cycle.round - 1))
     if plan.primary == "facts":
-        return Recipe(base, lr, seed, min_lr_ratio=0.0 if decays else 1.0)
+        first, last = rates
+        return Recipe(base, lr * first, seed, min_lr_ratio=last / first)
     index, count = cycle.course.index, cycle.course.count
     return Recipe(
         base,

@@ -89,6 +89,7 @@ class Round(Record):
     """What a round of a challenger's training brought (``round.json``)."""
 
     known: list[str]  # ids of the new facts that are answered on dev
+    harm: float  # bits per byte of prose above the champion's, both without memory
     trained_bytes: int
 
 

@@ -2,12 +2,15 @@
 
 Facts are taught until dev says that they are learnt, or that no more comes of it, at most for the
 rounds of the cycle. First a few facts are taught often, until the form of question and answer is
-known; then all of them, and less of those that dev shows as known. A model that has learnt facts
-before knows the form. The learning rate stays up until most facts are known, and then decays
-(arXiv 2405.18392). Prose has one round. Does not choose weights, and does not decide on promotion.
+known; then all of them, and less of those that dev shows as known, so that more of the person's own
+text is replayed. A model that has learnt facts before knows the form. The learning rate stays up
+until most facts are known, and then falls (arXiv 2405.18392). The last rounds heal what learning did
+to prose. Prose itself has one round. Does not choose weights, and does not decide on promotion.
 """
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from torch import Tensor
@@ -17,6 +20,7 @@ from h2q.checkpoint.saved_run import load_saved_run
 from h2q.datasets.corpus import Corpus, open_corpus
 from h2q.evolution import lesson
 from h2q.evolution.context import Cycle
+from h2q.evolution.gate import PROSE_TOLERANCE
 from h2q.evolution.lesson import ASKED_TEXT, GENERATED_TEXT
 from h2q.evolution.recipe import challenger_config, recipe_of
 from h2q.evolution.records import Lesson, Plan, Round, load, run_phase
@@ -30,7 +34,8 @@ _LEARNT = 0.97  # share of the facts; then a cycle ends
 _NO_MORE = 0.02  # share of the facts; a round that brings less brings nothing
 _FORM_EXPOSURES = 60  # in a round, of each fact that is taught first
 _FORM_KNOWN = 0.8  # share of these facts; then the form is known
-_DECAY_FROM = 0.6  # share of the facts known, from which on the learning rate decays in a round
+_FALL_FROM = 0.6  # share of the facts known, from which on the learning rate falls
+_FALL = 0.25  # of the learning rate in a round
 _KNOWN_SHARE = 0.25  # of the documents of an unknown fact, for one that dev shows as known
 
 Weights = dict[str, Tensor]
@@ -57,7 +62,7 @@ def train(cycle: Cycle, plan: Plan) -> Trained:
             done.append(found)
             continue
         _write_lesson(this, plan, done)
-        model, averaged = _trained(this, plan, model, decays(cycle, plan, done))
+        model, averaged = _trained(this, plan, model, rates(cycle, plan, done))
         done.append(_examined(this, plan, model))
         if reason := reason_to_end(cycle, plan, done):
             if plan.primary == "facts":
@@ -92,12 +97,10 @@ def documents_of_round(cycle: Cycle, plan: Plan, done: list[Round]) -> dict[str,
     """How many documents this round writes about each fact, by id."""
     known = set(done[-1].known) if done else set[str]()
     review = {name: max(1, count // plan.rounds) for name, count in plan.review}
-    wanted = plan.facts
-    if not _knows_form(cycle, plan, done):
-        wanted = _first_facts(plan)
-    shares = {name: _KNOWN_SHARE if name in known else 1.0 for name in wanted}
-    each = _documents(plan) / max(1.0, sum(shares.values()))
-    return {name: max(1, round(each * share)) for name, share in shares.items()} | review
+    wanted = plan.facts if _knows_form(cycle, plan, done) else _first_facts(plan)
+    each = _documents(plan) / max(1, len(wanted))
+    counts = {name: each * (_KNOWN_SHARE if name in known else 1.0) for name in wanted}
+    return {name: max(1, round(count)) for name, count in counts.items()} | review
 
 
 def _documents(plan: Plan) -> float:
@@ -119,11 +122,20 @@ def _knows_form(cycle: Cycle, plan: Plan, done: list[Round]) -> bool:
     return any(len(first.intersection(each.known)) >= _FORM_KNOWN * len(first) for each in done)
 
 
-def decays(cycle: Cycle, plan: Plan, done: list[Round]) -> bool:
-    """Whether the learning rate decays in the next round: it is the last one, most facts are known,
-    or the model has learnt facts before, so that they are learnt quickly."""
-    nearly = done and len(done[-1].known) >= _DECAY_FROM * len(plan.facts)
-    return bool(nearly or cycle.memory.known or len(done) + 1 >= plan.rounds)
+def rates(cycle: Cycle, plan: Plan, done: list[Round]) -> tuple[float, float]:
+    """The learning rates at the beginning and the end of the next round, as shares of the peak.
+
+    The rate stays up until most facts are known, and then falls in every round, to 0 in the last one.
+    A model that has learnt facts before learns quickly, so there it falls from the beginning.
+    """
+    needed = _FALL_FROM * len(plan.facts)
+    enough = [number for number, each in enumerate(done) if len(each.known) >= needed]
+    begun = [-1] if cycle.memory.known else enough
+    is_last = len(done) + 1 >= plan.rounds
+    if not begun:
+        return 1.0, 0.0 if is_last else 1.0
+    first = _FALL ** (len(done) - begun[0] - 1)
+    return first, 0.0 if is_last else first * _FALL
 
 
 def reason_to_end(cycle: Cycle, plan: Plan, done: list[Round]) -> str:
@@ -132,39 +144,61 @@ def reason_to_end(cycle: Cycle, plan: Plan, done: list[Round]) -> str:
     if plan.primary == "prose":
         return "evolve.rounds_over"
     shares = [len(each.known) / len(plan.facts) for each in done]
-    if shares[-1] >= _LEARNT:
+    if shares[-1] >= _LEARNT and done[-1].harm <= PROSE_TOLERANCE:
         return "evolve.rounds_learnt"
     if len(done) >= plan.rounds:
         return "evolve.rounds_over"
-    if (
-        _knows_form(cycle, plan, done)
-        and len(done) > 2
-        and max(shares[-2:]) < max(shares[:-2]) + _NO_MORE
-    ):
-        return "evolve.rounds_no_more"
-    return ""
+    if not _knows_form(cycle, plan, done) or len(done) < 3:
+        return ""
+    heals = PROSE_TOLERANCE < done[-1].harm < done[-2].harm
+    stands_still = max(shares[-2:]) < max(shares[:-2]) + _NO_MORE
+    return "evolve.rounds_no_more" if stands_still and not heals else ""
 
 
 def _examined(cycle: Cycle, plan: Plan, model: Transformer) -> Round:
     """The record of a round after which the model is ``model``."""
-    path = cycle.round_paths.round_record
-    return run_phase(Round, path, lambda: Round(_known(cycle, plan, model), _lesson_bytes(cycle)))
+
+    def examine() -> Round:
+        known, harm = _known(cycle, plan, model), _harm(cycle, model)
+        if plan.facts:
+            cycle.setup.console.say(
+                "evolve.round",
+                round=cycle.round,
+                known=len(known),
+                facts=len(plan.facts),
+                harm=harm,
+            )
+        return Round(known, harm, _lesson_bytes(cycle))
+
+    return run_phase(Round, cycle.round_paths.round_record, examine)
 
 
 def _known(cycle: Cycle, plan: Plan, model: Transformer) -> list[str]:
-    """Ids of the new facts that ``model`` answers on dev. Its memory is left out, because the gate
-    does not fit yet."""
-    examiner, memory = cycle.setup.examiner, model.memory
+    """Ids of the new facts that ``model`` answers on dev."""
+    examiner = cycle.setup.examiner
     facts = examiner.facts_named(plan.facts)
-    model.memory = None
-    correct = examiner.facts(model, facts, "dev").correct
-    model.memory = memory
-    known = [fact.id for fact, right in zip(facts, correct) if right]
-    if facts:
-        cycle.setup.console.say(
-            "evolve.round", round=cycle.round, known=len(known), facts=len(facts)
-        )
-    return known
+    with _alone(model):
+        correct = examiner.facts(model, facts, "dev").correct
+    return [fact.id for fact, right in zip(facts, correct) if right]
+
+
+def _harm(cycle: Cycle, model: Transformer) -> float:
+    """How many bits per byte ``model`` costs more than the champion on dev prose."""
+    costs = []
+    for each in (model, cycle.champion):
+        with _alone(each):
+            costs.append(cycle.setup.examiner.prose(each, "dev").bits_per_byte)
+    return costs[0] - costs[1]
+
+
+@contextmanager
+def _alone(model: Transformer) -> Iterator[None]:
+    """Takes the memory of ``model`` away for a while: during the rounds its gate does not fit."""
+    memory, model.memory = model.memory, None
+    try:
+        yield
+    finally:
+        model.memory = memory
 
 
 def _lesson_bytes(cycle: Cycle) -> int:
@@ -172,7 +206,7 @@ def _lesson_bytes(cycle: Cycle) -> int:
 
 
 def _trained(
-    cycle: Cycle, plan: Plan, start: Transformer, decaying: bool
+    cycle: Cycle, plan: Plan, start: Transformer, rates: tuple[float, float]
 ) -> tuple[Transformer, Weights]:
     """``start`` after one pass over the lesson, and the average of its weights in the last part.
     Goes on from the checkpoints of a run that was killed."""
@@ -189,7 +223,7 @@ def _trained(
         corpus,
         paths.output.root,
         replace(cycle.champion.config, dropout=0.0),  # needless in one pass over new text
-        challenger_config(recipe_of(cycle, plan, decaying), size, context_length),
+        challenger_config(recipe_of(cycle, plan, rates), size, context_length),
         device=setup.device,
         dtype=setup.dtype,
         console=setup.console,

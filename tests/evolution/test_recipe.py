@@ -25,7 +25,8 @@ def test_facts_have_a_recipe_of_their_own(output):
     recipe = recipe_of(cycle, plan_of(facts=["f0"], primary="facts"))
     assert (recipe.lr, recipe.min_lr_ratio) == (driver.CONFIG.lr, 0.0)
     assert recipe.weight_decay != driver.TRAINING.weight_decay
-    assert recipe_of(cycle, plan_of(primary="facts"), decays=False).min_lr_ratio == 1.0
+    falling = recipe_of(cycle, plan_of(primary="facts"), (0.5, 0.125))
+    assert (falling.lr, falling.min_lr_ratio) == (driver.CONFIG.lr / 2, 0.25)
 
 
 def test_every_round_has_a_seed_of_its_own(output):

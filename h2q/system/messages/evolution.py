@@ -85,8 +85,9 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "current model stays what it is.",
     ),
     "evolve.round": (
-        "🏃 第 {round} 轮之后: {facts} 个新事实中答对 {known} 个（dev 问法）",
-        "🏃 After round {round}: {known} of {facts} new facts are answered (wordings of dev)",
+        "🏃 第 {round} 轮之后: {facts} 个新事实中答对 {known} 个（dev 问法）| 留出文本每字节比特 {harm:+.4f}",
+        "🏃 After round {round}: {known} of {facts} new facts are answered (wordings of dev) | held-out "
+        "text {harm:+.4f} bits per byte",
     ),
     "evolve.rounds_learnt": (
         "   学会了，训练到此为止。",
