@@ -65,7 +65,7 @@ def train_parser() -> _Parser:
     add("--cycles", type=int, metavar="N", help=message("help.cycles"))
     add("--data_dir", type=Path, metavar="PATH", help=message("help.data_dir"))
     add("--eval_dir", type=Path, metavar="PATH", help=message("help.eval_dir"))
-    add("--include", action="append", default=[], metavar="GLOB", help=message("help.include"))
+    add("--include", action="append", metavar="GLOB", help=message("help.include"))
     add("--encoding", metavar="NAME", help=message("help.encoding"))
     add("--knowledge_dir", type=Path, metavar="PATH", help=message("help.knowledge_dir"))
     add("--knowledge", default=job.knowledge, metavar=whose, help=message("help.knowledge"))

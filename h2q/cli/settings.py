@@ -104,7 +104,7 @@ def training_call(arguments: argparse.Namespace, file: Settings) -> TrainingCall
         data_dir=arguments.data_dir,
         eval_dir=arguments.eval_dir,
         knowledge_dir=arguments.knowledge_dir,
-        include=_patterns(arguments.include),
+        include=_patterns(arguments.include or []),
         encoding=arguments.encoding,
         training=replace(preset.training, **training),
         model=replace(preset.model, **file.model),

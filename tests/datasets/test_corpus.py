@@ -481,6 +481,7 @@ def test_read_equals_the_chosen_parts(data):
     assert stream.read(start, length) == expected
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_a_part_reads_as_the_pieces_it_is_made_of(data):
     """Pieces of one segment each, in any order, also more than once."""
