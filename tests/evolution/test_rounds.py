@@ -1,5 +1,6 @@
 import copy
 import json
+import shutil
 from dataclasses import replace
 from itertools import pairwise
 
@@ -220,3 +221,28 @@ def test_what_was_not_learnt_goes_on_from_where_training_stopped(output, monkeyp
     assert begun[0][2] == begun[2][2]
     after = load_model(output / "h2q_project/h2q_trained_model.pt")[0].output.bias[7].item()
     assert after == before
+
+
+def test_stopped_in_its_second_round_it_ends_as_if_it_had_not_been(base, tmp_path, monkeypatch):
+    """What the first round left is read again, and the second one is made anew."""
+    ends = []
+    for name, stops in (("whole", False), ("stopped", True)):
+        output = shutil.copytree(base, tmp_path / name)
+        settings = {"cycles": 1, "rounds": 2, "cycle_bytes": 12_000}
+        if stops:
+            train, calls = LocalModelTrainer.train, []
+
+            def stopping(self, train=train, calls=calls):
+                calls.append(self)
+                return train(self) if len(calls) == 1 else interrupt()
+
+            with monkeypatch.context() as patch:
+                patch.setattr(LocalModelTrainer, "train", stopping)
+                with pytest.raises(Interrupted):
+                    driver.engine(output, **settings).evolve()
+        engine = driver.engine(output, resume=stops, **settings)
+        history = engine.evolve()["history"]
+        trunk, _ = load_model(engine.paths.trunk)
+        ends.append((history, trunk.state_dict()))
+    assert ends[0][0] == ends[1][0]
+    assert all(torch.equal(weight, ends[1][1][name]) for name, weight in ends[0][1].items())
