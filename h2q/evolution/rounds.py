@@ -30,7 +30,7 @@ from h2q.training.trainer import LocalModelTrainer
 
 _AVERAGED_SHARE = 0.25  # of a round, its last part
 _ANSWER_WEIGHT = 5.0  # of a byte of an answer in the loss, beside 1 for all others
-_LEARNT = 0.97  # share of the facts; then a cycle ends
+_LEARNT = 0.95  # share of the facts; then a cycle ends
 _NO_MORE = 0.02  # share of the facts; a round that brings less brings nothing
 _FORM_EXPOSURES = 60  # in a round, of each fact that is taught first
 _FORM_KNOWN = 0.8  # share of these facts; then the form is known

@@ -80,8 +80,8 @@ def test_the_rate_falls_once_most_facts_are_known_and_to_nothing_in_the_last_rou
     ("known", "reason"),
     [
         ((0,), ""),
-        ((97,), "evolve.rounds_learnt"),
-        ((20, 50, 96), ""),
+        ((95,), "evolve.rounds_learnt"),
+        ((20, 50, 94), ""),
         ((30, 50, 51, 50), "evolve.rounds_no_more"),
         ((30, 50, 51, 53), ""),
         ((5, 5, 5, 5, 5), ""),  # the form is not known yet
