@@ -59,4 +59,3 @@ _.StartDoctypeDeclHandler
 public
 
 # For whoever answers from a person's files: not used by the package itself yet.
-text_lines
