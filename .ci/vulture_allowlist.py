@@ -58,4 +58,3 @@ _.CharacterDataHandler
 _.StartDoctypeDeclHandler
 public
 
-# For whoever answers from a person's files: not used by the package itself yet.
