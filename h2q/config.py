@@ -170,6 +170,11 @@ class SamplingConfig(_Checked):
             _require_range("loop_guard", 1, 2, 1000)
 
 
+# What the program writes with unless told otherwise: a small model gives much of its probability to
+# bytes that are each unlikely, and text is easier to read without them (min-p: arXiv 2407.01082).
+READABLE = SamplingConfig(min_p=0.1)
+
+
 @dataclass(frozen=True)
 class EvolutionConfig(_Checked):
     """How a model evolves."""

@@ -13,7 +13,7 @@ from h2q import config
 from h2q.cli.completion import SHELLS, Completion
 from h2q.cli.help_formatter import HelpFormatter
 from h2q.cli.settings_file import Settings, read_settings
-from h2q.config import InferenceJob, SamplingConfig, TrainingJob
+from h2q.config import READABLE, InferenceJob, TrainingJob
 from h2q.system.errors import SettingError
 from h2q.system.messages import catalogue
 from h2q.system.messages.catalogue import message
@@ -88,7 +88,7 @@ def train_parser() -> _Parser:
 def chat_parser() -> _Parser:
     """The flags of the inference program."""
     parser = _parser("help.chat")
-    add, job, sampling = parser.add_argument, InferenceJob(), SamplingConfig()
+    add, job, sampling = parser.add_argument, InferenceJob(), READABLE
     modes, formats = "|".join(config.INFERENCE_MODES), "|".join(config.EXPORT_FORMATS)
     switch, model, export = "|".join(config.SWITCH), Path(MODEL_PATH), Path(EXPORT_DIR)
     add("files", nargs="*", type=Path, metavar="FILE", help=message("help.files"))

@@ -189,7 +189,7 @@ def test_what_inference_is_asked_for(tmp_path):
         *("--model", model, "--temperature", 0, "--stop", "\\n", "--stop", "x", "--json"),
         *("--mode", "score", "--lines", "a.txt", "b.txt"),
     )
-    assert call.sampling == SamplingConfig(temperature=0, stop=("\n", "x"))
+    assert call.sampling == SamplingConfig(temperature=0, min_p=0.1, stop=("\n", "x"))
     assert [str(path) for path in call.files] == ["a.txt", "b.txt"]
     assert (call.job.mode, call.job.format) == ("score", "safetensors")
     assert call.as_json and call.lines
