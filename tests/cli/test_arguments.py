@@ -14,7 +14,7 @@ from h2q.cli.arguments import (
     underscored,
 )
 from h2q.cli.settings_file import Settings
-from h2q.config import SamplingConfig
+from h2q.config import READABLE
 from h2q.system.errors import SettingError
 from h2q.system.messages import catalogue
 from h2q.system.paths import EXPORT_DIR, MODEL_PATH
@@ -36,7 +36,7 @@ def test_defaults_of_inference():
     parsed = parse(chat_parser(), [])
     assert (parsed.mode, parsed.format, parsed.files) == ("demo", "safetensors", [])
     assert (parsed.model, parsed.export_dir) == (Path(MODEL_PATH), Path(EXPORT_DIR))
-    sampling = vars(SamplingConfig()).items() - {("stop", ())}
+    sampling = vars(READABLE).items() - {("stop", ())}
     assert sampling <= {(name, v) for name, v in vars(parsed).items() if not isinstance(v, list)}
 
 

@@ -7,7 +7,13 @@ import pytest
 from h2q.cli.arguments import parse, train_parser
 from h2q.cli.settings import training_call
 from h2q.cli.settings_file import Settings
-from h2q.config import PRESETS, EvolutionConfig, ModelConfig, SamplingConfig, TrainingConfig
+from h2q.config import (
+    PRESETS,
+    READABLE,
+    EvolutionConfig,
+    ModelConfig,
+    TrainingConfig,
+)
 from h2q.system.errors import CorpusError, H2QError, ModelFileError, SettingError
 from tests.cli.conftest import inference, save_small_model, training
 
@@ -189,11 +195,11 @@ def test_what_inference_is_asked_for(tmp_path):
         *("--model", model, "--temperature", 0, "--stop", "\\n", "--stop", "x", "--json"),
         *("--mode", "score", "--lines", "a.txt", "b.txt"),
     )
-    assert call.sampling == SamplingConfig(temperature=0, min_p=0.1, stop=("\n", "x"))
+    assert call.sampling == dataclasses.replace(READABLE, temperature=0, stop=("\n", "x"))
     assert [str(path) for path in call.files] == ["a.txt", "b.txt"]
     assert (call.job.mode, call.job.format) == ("score", "safetensors")
     assert call.as_json and call.lines
-    assert inference("--model", model).sampling == SamplingConfig()
+    assert inference("--model", model).sampling == READABLE
 
 
 @pytest.mark.parametrize(
