@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from h2q.system.paths import shipped_knowledge_dir
 from tests.conftest import REPOSITORY
 
 sys.path.insert(0, str(REPOSITORY / "benchmarks"))
@@ -80,7 +81,7 @@ def test_a_typo_changes_one_word_and_keeps_most_of_it(seed):
 
 
 def test_forms_are_not_the_templates_that_are_trained_on():
-    wordings = json.loads((REPOSITORY / "data/knowledge_base/wordings.json").read_text("utf-8"))
+    wordings = json.loads((shipped_knowledge_dir() / "wordings.json").read_text("utf-8"))
     for lang in ("en", "zh"):
         trained = {
             text

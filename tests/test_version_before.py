@@ -26,7 +26,13 @@ from h2q.training.trainer import LocalModelTrainer
 
 FIXTURE = Path(__file__).with_name("fixtures") / "version_0_1_0"
 EVOLUTION = EvolutionConfig(
-    cycles=2, cycle_bytes=50_000, exposures=100, lr=1.5e-2, replay_fraction=0.2
+    cycles=2,
+    cycle_bytes=50_000,
+    exposures=100,
+    lr=1.5e-2,
+    replay_fraction=0.2,
+    unasked_share=0.2,  # what was the default then
+    rounds=1,
 )
 
 

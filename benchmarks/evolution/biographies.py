@@ -171,6 +171,7 @@ def prepare(out: Path, arguments: argparse.Namespace, seed: int):
     config = EvolutionConfig(
         cycles=arguments.cycles,
         cycle_bytes=int((1 - MEASURED_SHARE) * size / arguments.cycles),
+        rounds=1,  # so that all arms train on the same bytes
         exposures=arguments.exposures,
         unasked_share=0.5,
         lr=arguments.lr,

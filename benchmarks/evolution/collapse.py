@@ -68,7 +68,7 @@ def next_model(arm: str, home: Path, number: int, setup: dict, seed: int):
     corpus, written = setup["corpus"], setup["written"]
     everything = [text for texts in written for text in texts]
     replayed = EvolutionConfig().replay_fraction
-    config = EvolutionConfig(cycles=1, cycle_bytes=int(setup["size"] / (1 - replayed)))
+    config = EvolutionConfig(cycles=1, cycle_bytes=int(setup["size"] / (1 - replayed)), rounds=1)
     if arm == "gated":
         shutil.rmtree(home / "knowledge", ignore_errors=True)
         write_bytes(home / "knowledge" / "own.txt", "\n\n".join(everything).encode())

@@ -94,8 +94,10 @@ def _with_facts(of_prose: Plan, cycle: Cycle, knowledge: KnowledgeBase) -> Plan:
 
 
 def _unfinished(cycle: Cycle) -> Plan | None:
-    """The plan of the cycle before, if its facts were taught to a copy of the same champion without
-    success so far."""
+    """The plan of the cycle before, if it is of the same course and its facts were taught to a copy
+    of the same champion without success so far."""
+    if cycle.course.index == 0:
+        return None
     paths = cycle.setup.paths.cycle(cycle.number - 1)
     if not (paths.plan.exists() and paths.verdict.exists()):
         return None

@@ -8,6 +8,7 @@ until most facts are known, and then falls (arXiv 2405.18392). The last rounds h
 to prose. Prose itself has one round. Does not choose weights, and does not decide on promotion.
 """
 
+import math
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ from h2q.evolution.lesson import ASKED_TEXT, GENERATED_TEXT
 from h2q.evolution.recipe import challenger_config, recipe_of
 from h2q.evolution.records import Lesson, Plan, Round, load, run_phase
 from h2q.model.transformer import Transformer
+from h2q.system.errors import TrainingDiverged
 from h2q.training.fine_tuning import FineTuning
 from h2q.training.trainer import LocalModelTrainer
 
@@ -33,6 +35,7 @@ _ANSWER_WEIGHT = 5.0  # of a byte of an answer in the loss, beside 1 for all oth
 _LEARNT = 0.95  # share of the facts; then a cycle ends
 _NO_MORE = 0.02  # share of the facts; a round that brings less brings nothing
 _FORM_EXPOSURES = 60  # in a round, of each fact that is taught first
+_FORM_FACTS = 24  # that are taught first, at least
 _FORM_KNOWN = 0.8  # share of these facts; then the form is known
 _FALL_FROM = 0.6  # share of the facts known, from which on the learning rate falls
 _FALL = 0.25  # of the learning rate in a round
@@ -52,7 +55,8 @@ class Trained:
 
 
 def train(cycle: Cycle, plan: Plan) -> Trained:
-    """Teaches round after round. Goes on where a killed cycle was. Raises ``TrainingDiverged``."""
+    """Teaches round after round. Goes on where a killed cycle was. Raises ``TrainingDiverged``
+    where a loss is not finite."""
     model, done = _start(cycle, plan), list[Round]()
     while True:
         this = replace(cycle, round=len(done) + 1)
@@ -111,7 +115,7 @@ def _documents(plan: Plan) -> float:
 def _first_facts(plan: Plan) -> list[str]:
     """The facts that are taught until the form of question and answer is known: as many as can be
     taught often enough in one round. They are of all relations, because plans take facts by turns."""
-    return plan.facts[: max(1, int(_documents(plan) / _FORM_EXPOSURES))]
+    return plan.facts[: max(_FORM_FACTS, int(_documents(plan) / _FORM_EXPOSURES))]
 
 
 def _knows_form(cycle: Cycle, plan: Plan, done: list[Round]) -> bool:
@@ -160,6 +164,8 @@ def _examined(cycle: Cycle, plan: Plan, model: Transformer) -> Round:
 
     def examine() -> Round:
         known, harm = _known(cycle, plan, model), _harm(cycle, model)
+        if not math.isfinite(harm):
+            raise TrainingDiverged("evolve.not_finite")
         if plan.facts:
             cycle.setup.console.say(
                 "evolve.round",

@@ -309,7 +309,10 @@ def asked(data: bytes, folder: Path) -> tuple:
             b"plain text\n" * 100_000 + "naïve rôle\n".encode("cp1252"),
             *("skip.not_text", (62, [100_001]), "score.not_text"),
         ),
-        (CHINESE.encode() + b"\xff\n" + CHINESE.encode(), *NO_TEXT),
+        (
+            CHINESE.encode() + b"\xff\n" + CHINESE.encode(),
+            *("skip.not_text", (1, [2]), "score.not_text"),
+        ),
         (CHINESE.encode()[:-2], "skip.not_text", (0, [1]), "score.not_text"),
         (CHINESE.encode("utf-16")[:-1], "skip.not_text", (0, [1]), "score.not_text"),
         (CHINESE.encode("gb18030") * 20_000 + b"\xff\xff", "skip.not_text", None, "score.not_text"),

@@ -3,7 +3,8 @@
     python evolution_driver.py OUTPUT [--prose] [--resume] [--kill POINT]
 
 ``--prose`` leaves the knowledge base out. POINT is ``step:N`` (training step of the run), the name of
-a file below ``OUTPUT`` (just after it was written), or ``promoted`` (just after a first rename). Run by
+a file below ``OUTPUT`` (just after it was written), or ``promoted:NAME`` (just after a file of that name,
+or any file, was renamed). Run by
 ``test_engine.py``.
 """
 
@@ -118,7 +119,13 @@ def arm(point: str, output: Path) -> None:
         LocalModelTrainer.train_step = step_and_die
     elif kind == "promoted":
         rename = evolution.promote
-        evolution.promote = lambda *paths: (rename(*paths), die())
+
+        def promote_and_die(source, target):
+            rename(source, target)
+            if target.name == (number or target.name):
+                die()
+
+        evolution.promote = promote_and_die
     else:
         for module in (records, statistics):
             module.write_json = dying_at(output / point, module.write_json)

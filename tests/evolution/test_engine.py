@@ -68,7 +68,7 @@ def test_killed_at_any_point_it_ends_as_if_it_had_not_been(base, evolved, tmp_pa
     run_driver(output, "--resume", "--kill", "step:9", killed=True)
     run_driver(output, "--resume", "--kill", f"{EVOLUTION}/cycle_0001/challenger.json", killed=True)
     assert model_hash(output) == model_hash(base)
-    run_driver(output, "--resume", "--kill", "promoted", killed=True)
+    run_driver(output, "--resume", "--kill", "promoted:h2q_trained_model.pt", killed=True)
     assert model_hash(output) != model_hash(base)
     assert not history(output)
     run_driver(output, "--resume", "--kill", f"{EVOLUTION}/champions.json", killed=True)

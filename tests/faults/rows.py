@@ -95,7 +95,7 @@ ROWS = {
     32: (
         "symlink loop",
         [
-            "datasets/test_text_files.py::loop_of_directories",
+            "datasets/test_file_search.py::loop_of_directories",
             "datasets/test_text_files.py::to_itself",
         ],
     ),

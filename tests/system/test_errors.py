@@ -14,6 +14,7 @@ TREE = {
     "UnusableInput": ("H2QError", 2),
     "SettingError": ("UnusableInput", 2),
     "CorpusError": ("UnusableInput", 2),
+    "DocumentError": ("UnusableInput", 2),
     "ModelFileError": ("UnusableInput", 2),
     "KnowledgeError": ("UnusableInput", 2),
     "PromptsError": ("UnusableInput", 2),
