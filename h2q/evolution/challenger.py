@@ -25,7 +25,10 @@ from h2q.system.files import sha256_of_file
 from h2q.training.memory import fit_gate
 
 _CHAMPIONS_SHARES = (0.1, 0.2, 0.3)  # of the champion's weights in the mixtures that are tried
-_GATE_BYTES = 16_384  # of dev prose, and of the lesson, on which the memory's gate is fitted
+_GATE_BYTES = 16_384  # of dev prose, on which the memory's gate is fitted
+# Of the lesson, beside each byte of prose. More of it costs prose, and answers gain nothing by it.
+_LESSON_SHARE = 0.1
+_PIECE_BYTES = 128  # of the lesson
 _TIE_BREAK = 0.01  # weight of one bit per byte, beside the share of right answers
 
 Cost = Callable[[Transformer], tuple[float, float]]
@@ -74,14 +77,14 @@ def _memory(cycle: Cycle, trained: Transformer) -> Memory | None:
     taught = [cycle.round_paths.text / name for name in (ASKED_TEXT, GENERATED_TEXT)]
     text = b"".join(path.read_bytes() for path in taught if path.exists())
     if setup.knowledge is not None and text:
-        rows += _pieces(text, length + 1)
+        rows += _pieces(text, min(_PIECE_BYTES, length), _LESSON_SHARE * sum(map(len, rows)))
     return replace(memory, gate=fit_gate(trained, memory, rows, setup.dtype))
 
 
-def _pieces(text: bytes, length: int) -> list[bytes]:
-    """Pieces of ``text``, evenly spaced, about ``_GATE_BYTES`` together."""
+def _pieces(text: bytes, length: int, size_bytes: float) -> list[bytes]:
+    """Pieces of ``text``, evenly spaced, about ``size_bytes`` together."""
     starts = range(0, len(text) - 1, length)
-    step = max(1, len(starts) * length // _GATE_BYTES)
+    step = max(1, round(len(text) / max(1.0, size_bytes)))
     return [text[start : start + length] for start in starts[::step]]
 
 
