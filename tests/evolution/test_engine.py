@@ -192,7 +192,7 @@ def test_the_highest_rate_is_not_promoted(visited):
     entry = third_cycle(visited, lr=10.0)
     assert not entry["promoted"]
     # Bits per byte, far more than the tolerance, though the memory softens the harm.
-    assert entry["prose_difference"]["mean"] > 0.1
+    assert entry["prose_difference"]["mean"] > 0.05
     assert model_hash(visited) == before
 
 
