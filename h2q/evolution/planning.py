@@ -74,8 +74,11 @@ def _with_facts(of_prose: Plan, cycle: Cycle, knowledge: KnowledgeBase) -> Plan:
     taken = by_turns(choose_weakest(pool, bits, scores.correct, new, generator))
     review = bits_per_byte_each(examiner.facts(cycle.champion, known, "dev"))
     chance = float(np.mean([examiner.chance(fact) for fact in pool])) if pool else 0.0
-    _say_weak(cycle, pool, scores, chance)
-    console.say("evolve.plan", facts=len(taken), exposures=workload.exposures, review=len(known))
+    if taken or of_prose.teaches_prose:  # else the cycle ends here
+        _say_weak(cycle, pool, scores, chance)
+        console.say(
+            "evolve.plan", facts=len(taken), exposures=workload.exposures, review=len(known)
+        )
     if len(taken) < FEWEST_CLUSTERS <= knowledge.fact_count - len(known):
         console.warn("evolve.few", facts=len(taken), needed=FEWEST_CLUSTERS)
     shares = share_out(known, review, workload.review_documents)
