@@ -50,7 +50,7 @@ def train(cycle: Cycle, plan: Plan) -> Training:
         challenger,
         cycle.champion.state_dict(),
         left.model.state_dict(),
-        left.averaged or left.model.state_dict(),
+        left.averaged,
         cost_on_dev(cycle, plan),
     )
     provenance = {**cycle.provenance, "evolution_cycle": cycle.number}

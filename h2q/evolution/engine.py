@@ -192,8 +192,8 @@ class SelfEvolutionEngine:
                 return "evolve.stop_known"
             self._conclude(number, verdict)
             of_prose, promoted = verdict.entry["primary"] == "prose", verdict.entry["promoted"]
-            goes_on = this.course.goes_on if of_prose else verdict.entry["reason"] in UNFINISHED
-            if goes_on and not promoted and number < self.run.last_cycle:
+            unfinished = of_prose or verdict.entry["reason"] in UNFINISHED
+            if unfinished and this.course.goes_on and not promoted:
                 console.say("evolve.goes_on")
         except Interrupted:
             raise
